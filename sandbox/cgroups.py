@@ -1,0 +1,208 @@
+"""Control groups of a jail: v1, v2 or none, behind one small class.
+
+A jail's init joins its group once, so every program it forks is born inside and
+nothing is ever moved afterwards. Without a writable hierarchy the jail falls
+back to rlimits (`Group.memory_bytes` is then None and limits are per process).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+V1_CONTROLLERS = ("memory", "pids", "cpuacct")
+PREFIX = "reward-jail-"
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """Where groups can be made: the directories, each with the files' dialect."""
+
+    version: int  # 0: none
+    directories: dict[str, str] = field(default_factory=dict)  # controller -> directory
+
+
+def probe(root: str = "/sys/fs/cgroup") -> Hierarchy:
+    """Finds a writable hierarchy by making and removing a group in it."""
+    if os.path.exists(f"{root}/cgroup.controllers"):
+        return _probe_v2(root)
+    found = {name: f"{root}/{name}" for name in V1_CONTROLLERS if _writable(f"{root}/{name}")}
+    return Hierarchy(1, found) if "memory" in found else Hierarchy(0)
+
+
+def _probe_v2(root: str) -> Hierarchy:
+    enabled = Path(root, "cgroup.subtree_control").read_text().split()
+    if {"memory", "pids"} <= set(enabled) and _writable(root):
+        return Hierarchy(2, {"all": root})
+    return Hierarchy(0)
+
+
+def _writable(directory: str) -> bool:
+    trial = f"{directory}/{PREFIX}probe-{os.getpid()}"
+    try:
+        os.mkdir(trial)
+        os.rmdir(trial)
+    except OSError:
+        return False
+    return True
+
+
+def remove_stale(hierarchy: Hierarchy, owner: str) -> None:
+    """Removes the groups that a killed launcher of this `owner` left behind."""
+    for directory in hierarchy.directories.values():
+        for name in os.listdir(directory):
+            if name.startswith(f"{PREFIX}{owner}-"):
+                with contextlib.suppress(OSError):
+                    os.rmdir(f"{directory}/{name}")
+
+
+class Group:
+    """The control group of one jail; every value is of the whole jail."""
+
+    def __init__(self, hierarchy: Hierarchy, name: str) -> None:
+        self._paths = {c: f"{d}/{PREFIX}{name}" for c, d in hierarchy.directories.items()}
+        self._version = hierarchy.version
+        self._files: dict[str, int] = {}
+        for path in self._paths.values():
+            os.mkdir(path)
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a group at all."""
+        return bool(self._paths)
+
+    @property
+    def mount_points(self) -> list[str]:
+        """Where the hierarchies are mounted, for a jail to unmount."""
+        return [os.path.dirname(path) for path in self._paths.values()]
+
+    def remove(self) -> None:
+        """Removes the directories; every process in them must have been reaped."""
+        for path in self._paths.values():
+            with contextlib.suppress(FileNotFoundError):
+                os.rmdir(path)
+
+    def join(self) -> None:
+        """Moves the calling process in; its children are born inside."""
+        for path in self._paths.values():
+            _write(f"{path}/cgroup.procs", "0")
+
+    def open_files(self) -> None:
+        """Opens what is read and written later, while the paths can still be seen."""
+        if self._version == 1:
+            self._open("memory", "limit", "memory.limit_in_bytes", os.O_RDWR)
+            self._open("memory", "swap", "memory.memsw.limit_in_bytes", os.O_RDWR)
+            self._open("memory", "usage", "memory.usage_in_bytes", os.O_RDONLY)
+            self._open("memory", "peak", "memory.max_usage_in_bytes", os.O_RDWR)
+            self._open("memory", "events", "memory.oom_control", os.O_RDONLY)
+            self._open("pids", "processes", "pids.max", os.O_RDWR)
+            self._open("pids", "refusals", "pids.events", os.O_RDONLY)
+            self._open("cpuacct", "cpu", "cpuacct.usage", os.O_RDONLY)
+        elif self._version == 2:
+            self._open("all", "limit", "memory.max", os.O_RDWR)
+            self._open("all", "swap", "memory.swap.max", os.O_RDWR)
+            self._open("all", "usage", "memory.current", os.O_RDONLY)
+            self._open("all", "peak", "memory.peak", os.O_RDWR)
+            self._open("all", "events", "memory.events", os.O_RDONLY)
+            self._open("all", "processes", "pids.max", os.O_RDWR)
+            self._open("all", "refusals", "pids.events", os.O_RDONLY)
+            self._open("all", "cpu", "cpu.stat", os.O_RDONLY)
+
+    def _open(self, controller: str, name: str, file: str, flags: int) -> None:
+        # A kernel may lack a file (no swap accounting, no memory.peak): its reader then knows None.
+        with contextlib.suppress(OSError, KeyError):
+            self._files[name] = os.open(f"{self._paths[controller]}/{file}", flags | os.O_CLOEXEC)
+
+    def limit_memory(self, memory_bytes: int) -> bool:
+        """Sets the limit; False if there is no memory controller."""
+        if "limit" not in self._files:
+            return False
+        # Lowering both limits needs memory first, raising them swap first: do it twice.
+        for name in ("limit", "swap", "limit"):
+            with contextlib.suppress(OSError):
+                value = 0 if name == "swap" and self._version == 2 else memory_bytes
+                self._put(name, str(value))
+        return self._number("limit") is not None
+
+    def limit_processes(self, count: int) -> bool:
+        """Sets the limit; False if there is no pids controller."""
+        if "processes" not in self._files:
+            return False
+        self._put("processes", str(count))
+        return True
+
+    @property
+    def limits_memory(self) -> bool:
+        """Whether the memory limit is the group's."""
+        return "limit" in self._files
+
+    @property
+    def limits_processes(self) -> bool:
+        """Whether the process limit is the group's."""
+        return "processes" in self._files
+
+    def reset_peak(self) -> None:
+        """Starts a new measurement of the peak, where the kernel can."""
+        if "peak" in self._files:
+            with contextlib.suppress(OSError):
+                self._put("peak", "0")
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Memory in use now."""
+        return self._number("usage")
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The largest memory in use since the last reset."""
+        return self._number("peak")
+
+    @property
+    def out_of_memory_kills(self) -> int:
+        """How many processes the kernel has killed for this group's memory limit."""
+        return self._key("events", "oom_kill")
+
+    @property
+    def refused_processes(self) -> int:
+        """How many forks the process limit has refused."""
+        return self._key("refusals", "max")
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """CPU time of everything that ever ran in the group."""
+        if "cpu" not in self._files:
+            return None
+        if self._version == 2:
+            return self._key("cpu", "usage_usec") / 1e6
+        return (self._number("cpu") or 0) / 1e9
+
+    def _put(self, name: str, value: str) -> None:
+        os.pwrite(self._files[name], value.encode(), 0)
+
+    def _text(self, name: str) -> str:
+        return os.pread(self._files[name], 4096, 0).decode()
+
+    def _number(self, name: str) -> int | None:
+        if name not in self._files:
+            return None
+        text = self._text(name).strip()
+        return int(text) if text.isdigit() else None
+
+    def _key(self, name: str, key: str) -> int:
+        if name not in self._files:
+            return 0
+        for line in self._text(name).splitlines():
+            found, _, value = line.partition(" ")
+            if found == key:
+                return int(value)
+        return 0
+
+
+def _write(path: str, value: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, value.encode())
+    finally:
+        os.close(descriptor)

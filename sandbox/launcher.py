@@ -1,0 +1,262 @@
+"""The launcher: a small single-threaded process from which every jail is forked.
+
+It is exec'd before the server starts gRPC or an event loop, so nothing is ever
+forked from a process with threads. It holds warmed modules and no secrets: on a
+spawn request it forks first, and only the child, already a jail, receives the
+job over a socket of its own. If the server goes, the launcher ends and every
+jail dies with it; if the launcher is killed, the kernel kills the jails.
+
+Started by `sandbox.launcher_process` as `python -c ... '<json configuration>'`, with
+the control socket (SOCK_SEQPACKET) inherited at the descriptor named there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+STACK_BYTES = 1 << 30  # room for deep recursion in programs that run in a fork of this process
+THREAD_STACK_BYTES = 8 << 20  # what threads get under a plain interpreter
+
+# What programs import most; a fork has them for nothing. Not threading or multiprocessing side effects:
+# modules that start threads or open descriptors when imported must not be here.
+WARM_MODULES = tuple(
+    """
+    abc array ast bisect builtins calendar cmath cmd collections collections.abc contextlib copy csv
+    dataclasses datetime decimal enum fractions functools gc hashlib heapq inspect io itertools json
+    linecache locale marshal math numbers operator os os.path pathlib pickle platform pprint queue
+    random re resource secrets select signal statistics string struct sys tempfile textwrap threading
+    time timeit tokenize traceback types typing unittest uuid warnings weakref zlib
+    """.split()
+)
+_OWN_MODULES = (
+    "sandbox.jail",
+    "sandbox.namespaces",
+    "sandbox.python_runner",
+    "sandbox.worker_jail",
+    "encodings.idna",
+    "encodings.latin_1",
+)
+
+
+@dataclass(frozen=True)
+class LauncherConfig:
+    """What the server tells a launcher at its start."""
+
+    control: int  # descriptor of the control socket
+    owner: str  # names its control groups
+    slots: int  # most jails at once; each has a uid of its own
+    cgroup_version: int = 0
+    cgroup_directories: dict[str, str] = field(default_factory=dict)
+    binds: tuple[str, ...] = ()  # further directories that jails see, read-only
+    python_path: tuple[str, ...] = ()  # for `preload` only
+    preload: str = ""  # a module with `warm_up()` and `handle(bytes) -> bytes`, for jailed workers
+    uid_base: int = 61000
+
+
+def read_config(text: str) -> LauncherConfig:
+    """Reads the configuration from its JSON."""
+    values: dict[str, Any] = json.loads(text)
+    for name in ("binds", "python_path"):
+        values[name] = tuple(values.get(name, ()))
+    return LauncherConfig(**values)
+
+
+class Launcher:
+    """Forks jails on request and buries them."""
+
+    def __init__(self, config: LauncherConfig) -> None:
+        from sandbox import cgroups, jail
+
+        self._config = config
+        self._control = socket.socket(fileno=config.control)
+        self._jail = jail
+        self._cgroups = cgroups
+        self._hierarchy = cgroups.Hierarchy(config.cgroup_version, config.cgroup_directories)
+        self._free_slots = list(range(config.slots))
+        self._jails: dict[int, _Buried] = {}  # pidfd -> what is left to clean up
+        self._poll = select.poll()
+        self._rootless = os.geteuid() != 0
+        self._own_pid_namespace = -1
+
+    def prepare(self) -> None:
+        """Enters the namespaces and the small root, then tells the server."""
+        from sandbox import namespaces
+
+        self._cgroups.remove_stale(self._hierarchy, self._config.owner)
+        if self._rootless:
+            namespaces.enter_user_namespace()
+            _move_into_a_pid_namespace()
+        self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        moved = namespaces.enter_root(self._config.binds, self._hierarchy.directories)
+        self._hierarchy = self._cgroups.Hierarchy(self._hierarchy.version, moved)
+        self._tell({"op": "ready", "rootless": self._rootless, "cgroup_version": self._hierarchy.version})
+
+    def serve(self) -> None:
+        """Serves until the server closes the control socket."""
+        self._poll.register(self._control, select.POLLIN)
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor in self._jails:
+                    self._bury(descriptor)
+                elif not self._take_order():
+                    self._end()
+                    return
+
+    def _take_order(self) -> bool:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, 65536, 1)
+        except ConnectionError:
+            return False
+        if not message:
+            return False
+        order = json.loads(message)
+        if order["op"] == "spawn":
+            self._spawn(order["id"], socket.socket(fileno=descriptors[0]))
+        elif order["op"] == "kill":
+            self._kill(order["id"])
+        return True
+
+    def _spawn(self, job: int, connection: socket.socket) -> None:
+        if not self._free_slots:
+            connection.close()  # the server sees a lost jail and asks again
+            return
+        slot = self._free_slots.pop()
+        group = self._cgroups.Group(self._hierarchy, f"{self._config.owner}-{slot}")
+        pid = self._fork_init()
+        if pid == 0:
+            self._become_jail(connection, group, slot)
+        connection.close()
+        descriptor = os.pidfd_open(pid)
+        self._jails[descriptor] = _Buried(job, pid, slot, group)
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _fork_init(self) -> int:
+        """Forks a child that is the first process of a new pid namespace."""
+        from sandbox import syscalls
+
+        syscalls.unshare(syscalls.CLONE_NEWPID)
+        pid = os.fork()
+        if pid != 0:
+            syscalls.setns(self._own_pid_namespace, syscalls.CLONE_NEWPID)  # where the next child would go
+        return pid
+
+    def _become_jail(self, connection: socket.socket, group: Any, slot: int) -> None:
+        for descriptor in (*self._jails, self._control.detach(), self._own_pid_namespace):
+            os.close(descriptor)
+        uid = os.getuid() if self._rootless else self._config.uid_base + slot
+        handler = sys.modules[self._config.preload].handle if self._config.preload else None
+        self._jail.Jail(connection, group, uid, handler).live()
+
+    def _kill(self, job: int) -> None:
+        for buried in self._jails.values():
+            if buried.job == job:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(buried.pid, signal.SIGKILL)
+
+    def _bury(self, descriptor: int) -> None:
+        """Reaps a dead jail; the kernel has already killed everything in it."""
+        buried = self._jails.pop(descriptor)
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+        os.waitpid(buried.pid, 0)
+        buried.group.remove()
+        self._free_slots.append(buried.slot)
+        self._tell({"op": "ended", "id": buried.job})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        # The server may be gone; the next read on the control socket says so.
+        with contextlib.suppress(ConnectionError):
+            self._control.send(json.dumps(message).encode())
+
+    def _end(self) -> None:
+        for buried in self._jails.values():
+            os.kill(buried.pid, signal.SIGKILL)
+        for descriptor in list(self._jails):
+            self._bury(descriptor)
+
+
+def _move_into_a_pid_namespace() -> None:
+    """Goes on in a child, in a pid namespace that the user namespace owns and may so return to.
+
+    The first process only waits, and takes the child with it if it is killed.
+    """
+    from sandbox import syscalls
+
+    syscalls.unshare(syscalls.CLONE_NEWPID)
+    pid = os.fork()
+    if pid != 0:
+        _, status = os.waitpid(pid, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class _Buried:
+    job: int
+    pid: int
+    slot: int
+    group: Any
+
+
+def warm(config: LauncherConfig) -> None:
+    """Imports what forks will need, while the file system still shows it."""
+    for name in (*WARM_MODULES, *_OWN_MODULES):
+        importlib.import_module(name)
+    if config.preload:
+        sys.path[:0] = config.python_path
+        module = importlib.import_module(config.preload)
+        module.warm_up()
+    sys.modules["sandbox.python_runner"].remember_own_modules()
+    gc.collect()
+    gc.freeze()  # a collection in a fork must not touch, and so copy, what is shared
+
+
+def ensure_stack() -> None:
+    """Re-executes once with a large stack limit: the memory layout is fixed at exec."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = STACK_BYTES if hard == resource.RLIM_INFINITY else min(STACK_BYTES, hard)
+    if soft == resource.RLIM_INFINITY or soft < wanted:
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves, once
+
+
+def start(text: str) -> None:
+    """Runs a launcher to its end. In a forked test this raises `sandbox.jail.Become`."""
+    config = read_config(text)
+    ensure_stack()
+    from sandbox import syscalls
+
+    syscalls.set_thread_stack_bytes(THREAD_STACK_BYTES)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    warm(config)
+    launcher = Launcher(config)
+    launcher.prepare()
+    launcher.serve()
+
+
+def main() -> None:
+    """Entry of the launcher process, and of every program that one of its forks becomes."""
+    from sandbox import python_runner, supervise
+
+    try:
+        start(sys.argv[1])
+    except supervise.Become as become:
+        program = become.order
+    except BaseException:  # noqa: BLE001 - the log must say why there is no launcher
+        traceback.print_exc()
+        os._exit(1)
+    else:
+        os._exit(0)
+    python_runner.execute(program)

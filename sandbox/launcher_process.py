@@ -1,0 +1,214 @@
+"""The server's end of a launcher: starts it, asks for jails, notices its death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+
+from sandbox import frames
+from sandbox.errors import JailLost, LauncherLost, SandboxUnavailable
+from sandbox.frames import Frame
+from sandbox.launcher import LauncherConfig
+
+_PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PROGRAM = f"import sys; sys.path[0] = {_PACKAGE_PARENT!r}; from sandbox.launcher import main; main()"
+_START_SECONDS = 60.0
+_END_SECONDS = 10.0
+_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/work",
+    "TMPDIR": "/tmp",  # noqa: S108 - as jails see it
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONHASHSEED": "0",  # the same program gives the same verdict every time
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherInfo:
+    """What a launcher reported when it was ready."""
+
+    pid: int
+    rootless: bool
+    cgroup_version: int
+
+
+class LauncherProcess:
+    """One launcher process. Dead is dead: its owner makes a new one."""
+
+    def __init__(self, config: LauncherConfig) -> None:
+        self._config = config
+        self._ids = itertools.count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._ready: asyncio.Future[LauncherInfo] | None = None
+        self._lost = asyncio.Event()
+        self._living: set[int] = set()
+        self._all_ended = asyncio.Event()
+        self._all_ended.set()
+        self._info: LauncherInfo | None = None
+
+    @property
+    def info(self) -> LauncherInfo:
+        """What it reported at its start."""
+        assert self._info is not None
+        return self._info
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended."""
+        return self._lost.is_set()
+
+    @property
+    def living_jails(self) -> int:
+        """How many jails it has not yet buried."""
+        return len(self._living)
+
+    async def start(self) -> LauncherInfo:
+        """Starts the process; raises SandboxUnavailable if it cannot isolate here."""
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        near.setblocking(False)
+        self._control = near
+        loop = asyncio.get_running_loop()
+        self._ready = loop.create_future()
+        config = LauncherConfig(**{**asdict(self._config), "control": far.fileno()})
+        command = [os.path.realpath(sys.executable), "-s", "-S", "-c", _PROGRAM, json.dumps(asdict(config))]
+        # No preexec_fn: the child is vforked and exec'd, which is safe beside gRPC's threads.
+        self._process = subprocess.Popen(  # noqa: ASYNC220 - returns as soon as the child has exec'd
+            command,
+            pass_fds=[far.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=_ENVIRONMENT,
+        )
+        far.close()
+        loop.add_reader(near.fileno(), self._on_control)
+        try:
+            self._info = await asyncio.wait_for(asyncio.shield(self._ready), _START_SECONDS)
+        except (LauncherLost, TimeoutError) as error:
+            await self.close()
+            raise SandboxUnavailable("the launcher could not isolate itself; its log says why") from error
+        return self._info
+
+    def _on_control(self) -> None:
+        assert self._control is not None
+        try:
+            message = self._control.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if not message:
+            self._on_loss()
+            return
+        news = json.loads(message)
+        if news["op"] == "ready" and self._ready is not None and self._process is not None:
+            self._ready.set_result(LauncherInfo(self._process.pid, news["rootless"], news["cgroup_version"]))
+        elif news["op"] == "ended":
+            self._forget(news["id"])
+
+    def _forget(self, job: int) -> None:
+        self._living.discard(job)
+        if not self._living:
+            self._all_ended.set()
+
+    def _on_loss(self) -> None:
+        self._let_go_of_control()
+        self._lost.set()
+        self._living.clear()  # the kernel kills a jail when its launcher dies
+        self._all_ended.set()
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(LauncherLost("the launcher ended before it was ready"))
+
+    def _let_go_of_control(self) -> None:
+        if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control.fileno())
+            self._control.close()
+            self._control = None
+
+    def spawn(self) -> JailChannel:
+        """Asks for a jail and returns its channel; raises LauncherLost."""
+        if self._control is None:
+            raise LauncherLost("the launcher has ended")
+        job = next(self._ids)
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        order = json.dumps({"op": "spawn", "id": job}).encode()
+        try:
+            socket.send_fds(self._control, [order], [far.fileno()])
+        except OSError as error:
+            near.close()
+            raise LauncherLost("the launcher does not answer") from error
+        finally:
+            far.close()
+        self._living.add(job)
+        self._all_ended.clear()
+        return JailChannel(self, job, near)
+
+    def kill(self, job: int) -> None:
+        """Kills a jail whole; a no-op if it or the launcher is gone."""
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.send(json.dumps({"op": "kill", "id": job}).encode())
+
+    async def close(self) -> None:
+        """Ends the launcher and with it every jail; returns when the process is gone."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._all_ended.wait(), _END_SECONDS / 2)
+        self._let_go_of_control()
+        if self._process is not None:
+            await asyncio.to_thread(_wait_or_kill, self._process)
+        self._lost.set()
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class JailChannel:
+    """The socket to one jail: a frame out, a frame back."""
+
+    def __init__(self, launcher: LauncherProcess, job: int, connection: socket.socket) -> None:
+        self._launcher = launcher
+        self._job = job
+        self._connection = connection
+
+    async def ask(self, frame: Frame, *, within_seconds: float) -> Frame:
+        """Sends a frame and returns the answer; raises JailLost, after killing, if none comes in time."""
+        try:
+            async with asyncio.timeout(within_seconds):
+                await frames.send_async(self._connection, frame)
+                answer = await frames.receive_async(self._connection)
+        except TimeoutError as error:
+            self.kill()
+            raise JailLost(f"a jail gave no answer within {within_seconds:.0f} s") from error
+        except OSError as error:
+            raise JailLost("a jail ended before it was asked") from error
+        if answer is None:
+            raise JailLost("a jail ended without an answer")
+        return answer
+
+    @property
+    def lost(self) -> bool:
+        """Whether the jail is known to be gone, because its launcher is."""
+        return self._launcher.lost
+
+    def kill(self) -> None:
+        """Kills the jail whole."""
+        self._launcher.kill(self._job)
+
+    def close(self) -> None:
+        """Lets go: the jail ends itself, or is killed if it is in the middle of a run."""
+        self._connection.close()

@@ -1,0 +1,115 @@
+"""The small read-only root that the launcher moves into, and every jail with it.
+
+The launcher builds it once, in a mount namespace of its own: system directories
+bound read-only, a handful of synthetic files, a few device nodes, empty mount
+points. A jail then only copies this short mount table and adds its own tmpfs
+and /proc; nothing of the host's remaining tree is even mounted there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox import syscalls as sys_
+
+SYSTEM_DIRECTORIES = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives")
+SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
+DEVICES = ("null", "zero", "full", "random", "urandom")
+SCRATCH = ("/work", "/tmp", "/dev/shm", "/box")  # noqa: S108 - mount points in the jail's own root
+CGROUPS = "/run/cgroup"
+
+_READ_ONLY = sys_.MS_BIND | sys_.MS_REMOUNT | sys_.MS_RDONLY | sys_.MS_NOSUID | sys_.MS_NODEV
+# In a user namespace a bind may not lose the flags of its source (ST_* and MS_* agree on these bits).
+_KEPT_FLAGS = os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME | os.ST_RELATIME
+_SYNTHETIC = {
+    "/etc/passwd": "root:x:0:0:root:/:/bin/false\nsandbox:x:61000:61000::/work:/bin/sh\n",
+    "/etc/group": "root:x:0:\nsandbox:x:61000:\n",
+    "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+_STAGE = "/tmp"  # noqa: S108 - always there; mounted over in the launcher's own namespace only
+
+
+def enter(binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
+    """Builds the root and pivots into it; the caller is alone in its mount namespace.
+
+    `binds` are further host directories to show read-only at their own path.
+    Returns where the control groups are found from now on. Raises OSError where
+    the kernel refuses.
+    """
+    sys_.mount("", "/", "", sys_.MS_REC | sys_.MS_PRIVATE)
+    wanted = [path for path in (*SYSTEM_DIRECTORIES, *SYSTEM_FILES, *binds) if os.path.lexists(path)]
+    # Opened before the stage hides /tmp: a virtual environment may live there.
+    sources = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in wanted if not os.path.islink(path)}
+    links = {path: os.readlink(path) for path in wanted if os.path.islink(path)}
+    sys_.mount("tmpfs", _STAGE, "tmpfs", sys_.MS_NOSUID | sys_.MS_NODEV, "mode=755,size=4m,nr_inodes=4k")
+    _write_synthetic()
+    for path, target in links.items():
+        os.makedirs(_staged(os.path.dirname(path)), exist_ok=True)
+        os.symlink(target, _staged(path))
+    for path, descriptor in sources.items():
+        _bind(f"/proc/self/fd/{descriptor}", path, directory=os.path.isdir(f"/proc/self/fd/{descriptor}"))
+        os.close(descriptor)
+    _make_devices()
+    groups = _bind_cgroups(cgroup_directories)
+    for path in (*SCRATCH, "/proc"):
+        os.makedirs(_staged(path), exist_ok=True)
+    if os.geteuid() != 0:
+        # The kernel lets a user namespace mount a /proc only where a whole one is mounted already.
+        sys_.mount("/proc", _staged("/proc"), "", sys_.MS_BIND | sys_.MS_REC)
+    _pivot()
+    return groups
+
+
+def _staged(path: str) -> str:
+    return _STAGE + path
+
+
+def _write_synthetic() -> None:
+    for path, text in _SYNTHETIC.items():
+        os.makedirs(_staged(os.path.dirname(path)), exist_ok=True)
+        Path(_staged(path)).write_text(text)
+
+
+def _bind(source: str, path: str, *, directory: bool) -> None:
+    target = _staged(path)
+    os.makedirs(target if directory else os.path.dirname(target), exist_ok=True)
+    if not directory:
+        Path(target).touch()
+    sys_.mount(source, target, "", sys_.MS_BIND)
+    sys_.mount("", target, "", _READ_ONLY | os.statvfs(target).f_flag & _KEPT_FLAGS)
+
+
+def _make_devices() -> None:
+    os.makedirs(_staged("/dev"), exist_ok=True)
+    for name in DEVICES:
+        target = _staged(f"/dev/{name}")
+        Path(target).touch()
+        sys_.mount(f"/dev/{name}", target, "", sys_.MS_BIND)
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        os.symlink(f"/proc/self/fd{target}", _staged(f"/dev/{name}"))
+
+
+def _bind_cgroups(directories: dict[str, str]) -> dict[str, str]:
+    moved = {}
+    for controller, directory in directories.items():
+        moved[controller] = f"{CGROUPS}/{controller}"
+        os.makedirs(_staged(moved[controller]), exist_ok=True)
+        sys_.mount(directory, _staged(moved[controller]), "", sys_.MS_BIND)
+    if directories:
+        os.chmod(_staged(CGROUPS), 0o700)
+    return moved
+
+
+def _pivot() -> None:
+    old = _staged("/old")
+    os.mkdir(old)
+    os.chdir(_STAGE)
+    sys_.pivot_root(".", old)
+    os.chdir("/")
+    # As root the launcher lives on without /proc: it needs none, and a jail mounts its own.
+    sys_.unmount("/old")
+    os.rmdir("/old")
+    sys_.mount("", "/", "", sys_.MS_REMOUNT | sys_.MS_RDONLY | sys_.MS_NOSUID | sys_.MS_NODEV)

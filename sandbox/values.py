@@ -1,0 +1,102 @@
+"""Plain typed values on their way in and out of a jail.
+
+JSON alone would fold tuple into list and lose big integers and dict keys, so
+every value is JSON with a one-letter tag where JSON has no type of its own:
+
+    None, bool, str, list   themselves
+    int                     themselves up to 53 bits, else {"i": "0x..."}
+    float                   {"f": hex}; nan and inf by name
+    tuple                   {"t": [...]}
+    set, frozenset          {"s": [...]}
+    dict                    {"d": [[key, value], ...]}
+    bytes                   {"b": hex}
+    complex                 {"c": [real, imaginary]}
+    deque, Counter, ...     not in the set: `Unsupported`
+
+Types are exact: a subclass of int with its own `__eq__` is not an int here.
+The module runs on both sides, inside the jail too, and imports only json.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_SAFE_INT = 1 << 53
+MAX_DEPTH = 200
+_SCALARS = (type(None), bool, str)
+
+
+class Unsupported(Exception):
+    """The value, or something in it, is outside the closed set of types."""
+
+
+def encode(value: object) -> bytes:
+    """Encodes a value; raises Unsupported, naming the type, outside the closed set."""
+    return json.dumps(_pack(value, 0), separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def decode(data: bytes) -> Any:
+    """Reads what `encode` wrote; raises ValueError for anything else."""
+    try:
+        return _unpack(json.loads(data), 0)
+    except (KeyError, TypeError, AttributeError, RecursionError, Unsupported) as error:
+        raise ValueError(f"not an encoded value: {error}") from error
+
+
+def _pack(value: Any, depth: int) -> object:
+    if depth > MAX_DEPTH:
+        raise Unsupported(f"nested deeper than {MAX_DEPTH}")
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is int:
+        return value if -_SAFE_INT < value < _SAFE_INT else {"i": hex(value)}
+    if kind is list:
+        return [_pack(item, depth + 1) for item in value]
+    return _pack_tagged(kind, value, depth + 1)
+
+
+def _pack_tagged(kind: type, value: Any, depth: int) -> object:
+    if kind is float:
+        return {"f": float.hex(value)}
+    if kind is tuple:
+        return {"t": [_pack(item, depth) for item in value]}
+    if kind is set or kind is frozenset:
+        return {"s": [_pack(item, depth) for item in value]}
+    if kind is dict:
+        return {"d": [[_pack(key, depth), _pack(item, depth)] for key, item in value.items()]}
+    if kind is bytes:
+        return {"b": value.hex()}
+    if kind is complex:
+        return {"c": [float.hex(value.real), float.hex(value.imag)]}
+    raise Unsupported(kind.__name__)
+
+
+def _unpack(packed: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH + 2:
+        raise Unsupported(f"nested deeper than {MAX_DEPTH}")
+    if isinstance(packed, list):
+        return [_unpack(item, depth + 1) for item in packed]
+    if not isinstance(packed, dict):
+        return packed
+    ((tag, body),) = packed.items()
+    return _unpack_tagged(tag, body, depth + 1)
+
+
+def _unpack_tagged(tag: str, body: Any, depth: int) -> Any:
+    if tag == "i":
+        return int(body, 16)
+    if tag == "f":
+        return float.fromhex(body)
+    if tag == "t":
+        return tuple(_unpack(item, depth) for item in body)
+    if tag == "s":
+        return frozenset(_unpack(item, depth) for item in body)
+    if tag == "d":
+        return {_unpack(key, depth): _unpack(item, depth) for key, item in body}
+    if tag == "b":
+        return bytes.fromhex(body)
+    if tag == "c":
+        return complex(float.fromhex(body[0]), float.fromhex(body[1]))
+    raise ValueError(f"unknown tag {tag!r}")
