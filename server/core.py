@@ -1,0 +1,199 @@
+"""The service core: one request in, one verdict out, whatever transport it came by.
+
+A fault of the service is tried once more and then becomes a verdict without a
+reward; it is never a reward of 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from protos.reward.v1 import reward_pb2 as pb
+from sandbox.errors import SandboxError, UnknownLanguage
+from sandbox.sandbox import ISOLATION, Sandbox, SandboxConfig
+from sandbox.workers import JailedWorkers, WorkerConfig
+from server import __version__, execution, limits, locations
+from server.admission import Admission
+from server.config import Settings
+from server.errors import StartupError, invalid
+from server.testsets import TestSets
+from server.verify import extraction
+from server.verify.code.checkers import CHECKERS
+from server.verify.code.verifier import TEST_FORMATS, CodeVerifier, validate
+from server.verify.math.verifier import MathVerifier
+
+T = TypeVar("T")
+MATH_WORKER = "server.verify.math.worker"
+ATTEMPTS = 2  # a service fault is tried once more before it is reported
+# From strongest to weakest, as the docs order them.
+_STRENGTH = {"docker": 3, "namespaces": 2, "landlock": 1}
+
+
+class RewardCore:
+    """Verifies, keeps test sets, executes; owns the sandbox and the math workers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        cache = settings.cache_directory
+        self.sandbox = Sandbox(
+            SandboxConfig(
+                slots=settings.effective_slots,
+                artefact_cache_bytes=settings.artefact_cache_bytes,
+                cache_directory=str(locations.user_cache()) if cache == "auto" else cache,
+            )
+        )
+        self.math_workers = JailedWorkers(
+            WorkerConfig(preload=MATH_WORKER, count=settings.effective_math_workers)
+        )
+        self._math = MathVerifier(self.math_workers.call, cpu_seconds=settings.math_cpu_seconds)
+        self._code = CodeVerifier(self.sandbox)
+        self._tests = TestSets(settings.test_sets_bytes)
+        self._admission = Admission(settings.effective_slots, settings.max_queue)
+        self._warm = False
+
+    async def start(self) -> None:
+        """Warms up; raises StartupError below the isolation floor, SandboxUnavailable without any."""
+        self._check_floor()
+        await asyncio.gather(self.sandbox.start(), self.math_workers.start())
+        self._warm = True
+
+    async def drain(self, seconds: float) -> None:
+        """Refuses new requests and waits for those inside, at most `seconds`."""
+        await self._admission.drain(seconds)
+
+    async def close(self) -> None:
+        """Ends every jail and worker."""
+        self._warm = False
+        await asyncio.gather(self.sandbox.close(), self.math_workers.close())
+
+    @property
+    def ready(self) -> bool:
+        """Warm and not draining."""
+        return self._warm and not self._admission.draining
+
+    @property
+    def queue_depth(self) -> int:
+        """Requests that wait for a slot."""
+        return self._admission.waiting
+
+    async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
+        """Judges one completion; raises RequestError if the request is wrong or cannot be taken."""
+        started = time.monotonic()
+        judge = self._judge_of(request)
+        with self._admission.enter():
+            verdict = await _with_retry(request, judge)
+        verdict.id = request.id
+        verdict.isolation = ISOLATION
+        verdict.timing.total_seconds = time.monotonic() - started
+        return verdict
+
+    def _judge_of(self, request: pb.VerifyRequest) -> Callable[[], Awaitable[pb.Verdict]]:
+        """Checks the request and binds what will judge it."""
+        task = request.WhichOneof("task")
+        if task is None:
+            raise invalid("task", "one of `math` and `code` is required")
+        _check_extraction(request.extraction)
+        if task == "math":
+            return lambda: self._math.verify(request)
+        return self._code_judge(request)
+
+    def _code_judge(self, request: pb.VerifyRequest) -> Callable[[], Awaitable[pb.Verdict]]:
+        task = request.code
+        validate(task)
+        self._check_language(task.language, "code.language")
+        applied = limits.resolve(task.limits, self._settings, "code.limits")
+        if task.WhichOneof("tests") != "tests_hash":
+            return lambda: self._code.verify(request, task, applied)
+        held = self._tests.get(task.tests_hash)
+        if held is None:
+            return lambda: _unknown_tests(task.tests_hash)
+        return lambda: self._code.verify(request, held, applied)
+
+    def _check_language(self, name: str, field: str) -> None:
+        if not name:
+            raise invalid(field, "is required")
+        try:
+            self.sandbox.language(name)
+        except UnknownLanguage as error:
+            raise invalid(field, str(error)) from None
+
+    async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
+        """Keeps a test set under its content hash; raises RequestError if it is wrong or too large."""
+        return self._tests.put(tests)
+
+    async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
+        """Runs a program on each input and judges nothing.
+
+        Raises RequestError for a wrong request, SandboxError for a fault of the service.
+        """
+        self._check_language(request.language, "language")
+        execution.check(request)
+        applied = limits.resolve(request.limits, self._settings, "limits")
+        started = time.monotonic()
+        with self._admission.enter():
+            result = await _attempts(lambda: execution.execute(self.sandbox, request, applied))
+        result.timing.total_seconds = time.monotonic() - started
+        return result
+
+    def capabilities(self) -> pb.Capabilities:
+        """What this server can do."""
+        languages = [
+            pb.Language(
+                name=status.language.name,
+                aliases=status.language.aliases,
+                version=status.version,
+                available=status.available,
+                reason=status.reason,
+            )
+            for status in self.sandbox.language_statuses
+        ]
+        return pb.Capabilities(
+            version=__version__,
+            isolation=ISOLATION,
+            languages=languages,
+            extraction_policies=extraction.POLICIES,
+            checkers=CHECKERS,
+            test_formats=TEST_FORMATS,
+            default_limits=limits.to_message(self._settings.default_limits()),
+            limit_ceilings=limits.to_message(self._settings.limit_ceilings()),
+            request_bytes_ceiling=self._settings.request_bytes_ceiling,
+        )
+
+    def _check_floor(self) -> None:
+        asked, floor = self._settings.isolation, self._settings.min_isolation
+        if asked not in ("auto", ISOLATION):
+            raise StartupError(f"isolation backend {asked!r} is not in this version; it has {ISOLATION!r}")
+        if _STRENGTH[ISOLATION] < _STRENGTH[floor]:
+            raise StartupError(f"min_isolation is {floor!r}, and this version gives {ISOLATION!r}")
+
+
+def _check_extraction(policy: str) -> None:
+    if policy and policy not in extraction.POLICIES:
+        raise invalid("extraction", f"unknown policy {policy!r}; known: {', '.join(extraction.POLICIES)}")
+
+
+async def _unknown_tests(digest: str) -> pb.Verdict:
+    return pb.Verdict(
+        status=pb.UNKNOWN_TESTS, message=f"no test set {digest} is held here: send it with PutTests"
+    )
+
+
+async def _attempts(work: Callable[[], Awaitable[T]]) -> T:
+    """The work's result; a lost jail, worker or launcher is tried once more on a fresh one."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await work()
+        except SandboxError:
+            continue
+    return await work()
+
+
+async def _with_retry(request: pb.VerifyRequest, judge: Callable[[], Awaitable[pb.Verdict]]) -> pb.Verdict:
+    try:
+        return await _attempts(judge)
+    except SandboxError as error:
+        message = f"the service failed {ATTEMPTS} times: {error}"
+        return pb.Verdict(id=request.id, status=pb.INTERNAL_ERROR, message=message)

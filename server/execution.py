@@ -1,0 +1,94 @@
+"""`Execute`: a program, its inputs and files; outputs and measurements, no judgement."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from protos.reward.v1 import reward_pb2 as pb
+from sandbox.sandbox import ISOLATION, Sandbox, Session
+from sandbox.types import Case, Compilation, Limits, Program, RunResult
+from server import limits as wire_limits
+from server.errors import invalid
+from server.verify.statuses import status_of
+
+MAX_RUNS = 1000
+MAX_FILES = 100
+MAX_PATH_BYTES = 255
+MAX_FETCHED_BYTES = 16 << 20
+
+
+def check(request: pb.ExecuteRequest) -> None:
+    """Raises INVALID_ARGUMENT for what cannot be run."""
+    if not request.source:
+        raise invalid("source", "is required")
+    if len(request.stdin) > MAX_RUNS:
+        raise invalid("stdin", f"{len(request.stdin)} inputs are over the limit of {MAX_RUNS}")
+    for field, paths in (("files", list(request.files)), ("fetch_files", list(request.fetch_files))):
+        if len(paths) > MAX_FILES:
+            raise invalid(field, f"{len(paths)} files are over the limit of {MAX_FILES}")
+        for path in paths:
+            _check_path(field, path)
+
+
+def _check_path(field: str, path: str) -> None:
+    parts = PurePosixPath(path).parts
+    plain = path == str(PurePosixPath(path)) and parts and not path.startswith("/")
+    if not plain or ".." in parts or "\0" in path or len(path.encode()) > MAX_PATH_BYTES:
+        raise invalid(f"{field}[{path[:80]!r}]", "must be a plain relative path without '..'")
+
+
+async def execute(sandbox: Sandbox, request: pb.ExecuteRequest, limits: Limits) -> pb.ExecuteResult:
+    """Compiles once and runs every input; raises SandboxError for a fault of the service."""
+    program = Program(sandbox.language(request.language).name, request.source)
+    compilation = await sandbox.compile(program)
+    result = pb.ExecuteResult(
+        id=request.id,
+        compile=_compile_detail(compilation),
+        isolation=ISOLATION,
+        limits=wire_limits.to_message(limits),
+    )
+    if compilation.artefact is None:
+        return result
+    async with sandbox.session(compilation.artefact, limits) as session:
+        for stdin in list(request.stdin) or [""]:
+            result.runs.append(await _run(session, request, stdin))
+            await session.reset()
+    result.timing.compile_seconds = compilation.wall_seconds
+    result.timing.run_seconds = sum(run.wall_seconds for run in result.runs)
+    return result
+
+
+async def _run(session: Session, request: pb.ExecuteRequest, stdin: str) -> pb.Execution:
+    if request.files:
+        await session.put(dict(request.files))
+    case = Case(stdin.encode(), tuple(request.arguments))
+    run = await session.run(case, keep_files=True)
+    fetched = {}
+    if request.fetch_files:
+        fetched = await session.fetch(list(request.fetch_files), MAX_FETCHED_BYTES)
+    return _execution(run, fetched)
+
+
+def _execution(run: RunResult, files: dict[str, bytes]) -> pb.Execution:
+    return pb.Execution(
+        status=status_of(run.outcome),
+        exit_code=run.exit_code,
+        signal=run.signal,
+        stdout=run.stdout,
+        stderr=run.stderr,
+        cpu_seconds=run.cpu_seconds,
+        wall_seconds=run.wall_seconds,
+        memory_bytes=run.memory_bytes,
+        files=files,
+        message=run.outcome.value.replace("_", " "),
+    )
+
+
+def _compile_detail(compilation: Compilation) -> pb.CompileDetail:
+    return pb.CompileDetail(
+        ok=compilation.artefact is not None,
+        diagnostics=compilation.diagnostics,
+        cpu_seconds=compilation.cpu_seconds,
+        wall_seconds=compilation.wall_seconds,
+        cached=compilation.cached,
+    )
