@@ -1,0 +1,142 @@
+"""The composition root: settings -> core -> decorators -> faces."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from protos.reward.v1 import reward_pb2 as pb
+from sandbox.errors import SandboxUnavailable
+from server import __version__
+from server.config import Settings, split_address
+from server.doctor import HostUnfit
+from server.errors import ErrorCode, RequestError, StartupError
+from server.faces.grpc_face import GrpcFace
+from server.faces.http_face import HttpFace
+from server.faces.service import RewardService
+from server.logs import Bridge, Logged, Logger, make_logger
+from server.metrics import Measured, Metrics
+
+# After the core has answered everything, what the transports get to write the answers out.
+_FLUSH_SECONDS = 2.0
+_RETRY_WHILE_STARTING_SECONDS = 1.0
+
+
+class Core(RewardService, Protocol):
+    """The service with its life: what `server.core.RewardCore` is."""
+
+    @property
+    def queue_depth(self) -> int:
+        """Requests that wait for a slot."""
+
+    async def start(self) -> None:
+        """Warms up. Raises StartupError when the host gives too little isolation."""
+
+    async def drain(self, seconds: float) -> None:
+        """Refuses new requests with DRAINING and waits for those in flight, at most `seconds`."""
+
+    async def close(self) -> None:
+        """Ends every process and frees every resource."""
+
+
+class App:
+    """One reward server: both faces over one core, from warm-up to the last answer."""
+
+    def __init__(self, settings: Settings, core: Core, logger: Logger | None = None) -> None:
+        self._settings = settings
+        self._core = core
+        self._logger = logger or make_logger(settings.log_level, settings.log_format)
+        self._bridge = Bridge(self._logger)
+        metrics = Metrics(queue_depth=lambda: core.queue_depth)
+        service = Measured(Logged(Warm(core), self._logger), metrics)
+        self._http = HttpFace(service, settings, metrics.render)
+        self._grpc = GrpcFace(service, settings)
+
+    @property
+    def http_address(self) -> str:
+        """Where HTTP is served, host:port, with the port that was really bound."""
+        return _bound(self._settings.http, self._http.port)
+
+    @property
+    def grpc_address(self) -> str:
+        """Where gRPC is served, host:port, with the port that was really bound."""
+        return _bound(self._settings.grpc, self._grpc.port)
+
+    async def start(self) -> None:
+        """Serves health at once, everything else once the core is warm.
+
+        gRPC starts last, so that its threads do not exist yet when the core starts
+        its processes. Raises HostUnfit for too little isolation, StartupError else.
+        """
+        logging.getLogger().addHandler(self._bridge)
+        await self._http.start()
+        try:
+            await self._core.start()
+        except (StartupError, SandboxUnavailable) as error:
+            raise HostUnfit(str(error)) from error
+        await self._grpc.start()
+        await self._grpc.set_ready(True)
+        self._logger.info("serving", http=self.http_address, grpc=self.grpc_address, version=__version__)
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serves until `stop` is set, then drains."""
+        await stop.wait()
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Accepted requests are answered, new ones refused with DRAINING, up to `drain_seconds`."""
+        self._logger.info("draining", seconds=self._settings.drain_seconds)
+        await self._grpc.set_ready(False)
+        await self._core.drain(self._settings.drain_seconds)
+
+    async def close(self) -> None:
+        """Ends both faces and the core; safe to call at any time."""
+        try:
+            await asyncio.gather(self._grpc.stop(_FLUSH_SECONDS), self._http.stop(_FLUSH_SECONDS))
+        finally:
+            await self._core.close()
+            logging.getLogger().removeHandler(self._bridge)
+        self._logger.info("closed")
+
+
+class Warm:
+    """Refuses requests, as retryable, until the core has been warm for the first time."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._was_ready = False
+
+    async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
+        """Judges one completion."""
+        return await self._warm().verify(request)
+
+    async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
+        """Keeps a test set."""
+        return await self._warm().put_tests(tests)
+
+    async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
+        """Runs a program."""
+        return await self._warm().execute(request)
+
+    def capabilities(self) -> pb.Capabilities:
+        """What this server can do."""
+        return self._warm().capabilities()
+
+    @property
+    def ready(self) -> bool:
+        """Warm and not draining."""
+        return self._core.ready
+
+    def _warm(self) -> Core:
+        self._was_ready = self._was_ready or self._core.ready
+        if not self._was_ready:
+            raise RequestError(
+                ErrorCode.DRAINING, "still starting up", retry_after_seconds=_RETRY_WHILE_STARTING_SECONDS
+            )
+        return self._core
+
+
+def _bound(address: str, port: int) -> str:
+    host, _ = split_address(address)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

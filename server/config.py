@@ -1,0 +1,253 @@
+"""Settings: defaults < TOML file < REWARD_SERVER_* environment < command-line flags.
+
+Every setting has one flat name in all four places: `max_queue` in the file is
+`REWARD_SERVER_MAX_QUEUE` in the environment and `--max-queue` on the command
+line. A name that does not exist is an error in each, never silently ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sandbox.types import Limits
+from server.errors import StartupError
+
+ENVIRONMENT_PREFIX = "REWARD_SERVER_"
+ISOLATION_BACKENDS = ("namespaces", "landlock", "docker")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("json", "console")
+# The black-box suite's: it may share a shell with a server.
+_NOT_SETTINGS = ("REWARD_SERVER_TEST_HTTP", "REWARD_SERVER_TEST_GRPC")
+_MIB = 1 << 20
+_GIB = 1 << 30
+_BYTE_UNITS = {"KiB": 1 << 10, "MiB": _MIB, "GiB": _GIB, "B": 1}
+
+
+def _setting(default: Any, help_text: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may choose. Sizes are bytes, times seconds, 0 means "derive it" where said."""
+
+    http: str = _setting("127.0.0.1:8080", "HTTP address, host:port (port 0: any free one)")
+    grpc: str = _setting("127.0.0.1:50051", "gRPC address, host:port (port 0: any free one)")
+    slots: int = _setting(0, "jobs that run at once; 0: the cores this process may use")
+    max_queue: int = _setting(10_000, "requests that may wait; one more is refused with QUEUE_FULL")
+    stream_window: int = _setting(256, "requests of one batch or stream that are in flight at once")
+    request_bytes_ceiling: int = _setting(64 * _MIB, "largest HTTP body or gRPC message")
+    isolation: str = _setting("auto", "sandbox backend, or auto", ("auto", *ISOLATION_BACKENDS))
+    min_isolation: str = _setting(
+        "namespaces", "weakest backend the server may start with", ISOLATION_BACKENDS
+    )
+    drain_seconds: float = _setting(30.0, "time that accepted requests get to end after SIGTERM")
+    test_sets_bytes: int = _setting(_GIB, "memory for test sets kept by hash")
+    artefact_cache_bytes: int = _setting(_GIB, "memory for compiled programs")
+    cache_directory: str = _setting("auto", "precompiled headers; auto: the user's cache; empty: none")
+    default_cpu_seconds: float = _setting(4.0, "CPU time of one test when the request sets none")
+    default_wall_seconds: float = _setting(0.0, "wall backstop of one test; 0: max(10, 5 x CPU limit)")
+    default_memory_bytes: int = _setting(512 * _MIB, "peak memory of a jail when the request sets none")
+    default_output_bytes: int = _setting(8 * _MIB, "stdout, and again stderr, when the request sets none")
+    default_processes: int = _setting(64, "processes and threads together when the request sets none")
+    max_cpu_seconds: float = _setting(60.0, "largest cpu_seconds a request may ask for")
+    max_wall_seconds: float = _setting(600.0, "largest wall_seconds a request may ask for")
+    max_memory_bytes: int = _setting(8 * _GIB, "largest memory_bytes a request may ask for")
+    max_output_bytes: int = _setting(64 * _MIB, "largest output_bytes a request may ask for")
+    max_processes: int = _setting(512, "largest processes a request may ask for")
+    math_workers: int = _setting(0, "jailed math worker processes; 0: as many as slots")
+    math_cpu_seconds: float = _setting(5.0, "CPU budget of one math check; beyond it: UNDECIDED")
+    log_level: str = _setting("info", "least severe level that is logged", LOG_LEVELS)
+    log_format: str = _setting("json", "one JSON object per line, or console for people", LOG_FORMATS)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name), item.metadata["choices"])
+        for address in ("http", "grpc"):
+            split_address(getattr(self, address), address)
+        for name in ("cpu_seconds", "wall_seconds", "memory_bytes", "output_bytes", "processes"):
+            self._check_ceiling(name)
+
+    def _check_ceiling(self, name: str) -> None:
+        default, ceiling = getattr(self, f"default_{name}"), getattr(self, f"max_{name}")
+        if default > ceiling:
+            raise StartupError(f"default_{name} ({default}) is above max_{name} ({ceiling})")
+
+    @property
+    def effective_slots(self) -> int:
+        """Jobs that run at once: `slots`, or the cores this process may use."""
+        return self.slots or usable_cores()
+
+    @property
+    def effective_math_workers(self) -> int:
+        """Math workers: `math_workers`, or one per slot."""
+        return self.math_workers or self.effective_slots
+
+    def default_limits(self) -> Limits:
+        """The limits of a request that sets none, the wall backstop derived."""
+        return Limits(
+            cpu_seconds=self.default_cpu_seconds,
+            wall_seconds=self.default_wall_seconds or self.derived_wall_seconds(self.default_cpu_seconds),
+            memory_bytes=self.default_memory_bytes,
+            output_bytes=self.default_output_bytes,
+            processes=self.default_processes,
+        )
+
+    def limit_ceilings(self) -> Limits:
+        """The largest limits a request may ask for."""
+        return Limits(
+            cpu_seconds=self.max_cpu_seconds,
+            wall_seconds=self.max_wall_seconds,
+            memory_bytes=self.max_memory_bytes,
+            output_bytes=self.max_output_bytes,
+            processes=self.max_processes,
+        )
+
+    def derived_wall_seconds(self, cpu_seconds: float) -> float:
+        """The wall backstop of a test that sets none: generous, because the CPU limit decides."""
+        return min(max(10.0, 5.0 * cpu_seconds), self.max_wall_seconds)
+
+
+_KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
+_MAY_BE_ZERO = {"slots", "default_wall_seconds", "math_workers", "drain_seconds", "max_queue"}
+
+
+def load_settings(
+    config_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Merges the four sources. Raises StartupError that names the setting at fault."""
+    values: dict[str, Any] = {}
+    if config_file is not None:
+        values |= _from_file(config_file)
+    values |= _from_environment(os.environ if environment is None else environment)
+    values |= {name: _convert(name, value, f"--{_dashed(name)}") for name, value in (flags or {}).items()}
+    return Settings(**values)
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as a TOML file that `--config` reads back, each with its help as a comment."""
+    lines = []
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        shown = f'"{value}"' if isinstance(value, str) else str(value)
+        lines.append(f"{item.name} = {shown}  # {item.metadata['help']}")
+    return "\n".join(lines) + "\n"
+
+
+def split_address(address: str, name: str = "address") -> tuple[str, int]:
+    """`host:port` as a pair; an IPv6 host is written in brackets. Raises StartupError."""
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) < 1 << 16):
+        raise StartupError(f"{name}: {address!r} is not host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its CPU affinity, cut by a cgroup v2 or v1 quota, at least 1."""
+    cores = len(os.sched_getaffinity(0))
+    quota = _quota_v2() or _quota_v1()
+    return max(1, min(cores, math.ceil(quota))) if quota else cores
+
+
+def _quota_v2() -> float | None:
+    words = _words("/sys/fs/cgroup/cpu.max")
+    return int(words[0]) / int(words[1]) if len(words) == 2 and words[0] != "max" else None
+
+
+def _quota_v1() -> float | None:
+    quota = _words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    period = _words("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    return int(quota[0]) / int(period[0]) if quota and period and int(quota[0]) > 0 else None
+
+
+def _words(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="ascii").split()
+    except OSError:  # this host has no such cgroup file
+        return []
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StartupError(f"config file {path}: {error}") from error
+    return {_known(name, name, str(path)): _convert(name, value, name) for name, value in table.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values = {}
+    for variable, value in environment.items():
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in _NOT_SETTINGS:
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            values[_known(name, variable, "environment")] = _convert(name, value, variable)
+    return values
+
+
+def _known(name: str, written: str, where: str) -> str:
+    if name in _KINDS:
+        return name
+    nearest = difflib.get_close_matches(name, _KINDS, n=1)
+    in_environment = written.startswith(ENVIRONMENT_PREFIX)
+    suggestions = [f"{ENVIRONMENT_PREFIX}{n.upper()}" if in_environment else n for n in nearest]
+    hint = f"; did you mean {suggestions[0]}?" if suggestions else ""
+    raise StartupError(f"{where}: unknown setting {written}{hint}")
+
+
+def _convert(name: str, value: Any, written: str) -> Any:
+    kind = _KINDS.get(name)
+    if kind is None or type(value) is kind:
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is not str and isinstance(value, str):
+        return _number(kind, name, value, written)
+    raise StartupError(f"{written}: {value!r} is not of type {_type_name(kind)}")
+
+
+def _number(kind: type, name: str, text: str, written: str) -> int | float:
+    unit = next((u for u in _BYTE_UNITS if text.endswith(u)), "") if _is_bytes(name) else ""
+    try:
+        number: int | float = kind(text.removesuffix(unit).strip())
+    except ValueError:
+        raise StartupError(f"{written}: {text!r} is not of type {_type_name(kind)}") from None
+    return number * _BYTE_UNITS.get(unit, 1)
+
+
+def _is_bytes(name: str) -> bool:
+    return "bytes" in name
+
+
+def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if not _is_of_kind(name, value):
+        raise StartupError(f"{name}: {value!r} is not of type {_type_name(_KINDS[name])}")
+    if choices and value not in choices:
+        raise StartupError(f"{name}: {value!r} is not one of {', '.join(choices)}")
+    if _KINDS[name] is not str:
+        _check_number(name, value)
+
+
+def _is_of_kind(name: str, value: Any) -> bool:
+    return type(value) is _KINDS[name]
+
+
+def _check_number(name: str, value: float) -> None:
+    if not math.isfinite(value) or value < 0 or (value == 0 and name not in _MAY_BE_ZERO):
+        raise StartupError(f"{name}: {value} is not {'0 or more' if name in _MAY_BE_ZERO else 'above 0'}")
+
+
+def _type_name(kind: type) -> str:
+    return {int: "integer", float: "number", str: "text"}[kind]
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")

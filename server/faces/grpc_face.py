@@ -1,0 +1,196 @@
+"""The gRPC face: reward.v1.RewardService, health and reflection, on grpc.aio.
+
+Messages arrive as bytes and are parsed inside the handlers, so that garbage,
+invalid UTF-8 and an oversized message end as the documented error with
+`google.rpc.ErrorInfo` and not as the library's bare status.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from protos.reward.v1 import reward_pb2 as pb
+from server.config import Settings
+from server.errors import ErrorCode, RequestError, StartupError
+from server.faces import proto_wire
+from server.faces.batch import Entry, Refused, judge_many
+from server.faces.service import RewardService, deadline_in, verify, within
+
+ERROR_DOMAIN = "reward.v1"
+SERVICE_NAME = pb.DESCRIPTOR.services_by_name["RewardService"].full_name
+STATUS_CODES = {
+    ErrorCode.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorCode.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    ErrorCode.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    ErrorCode.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorCode.QUEUE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ErrorCode.INTERNAL: grpc.StatusCode.INTERNAL,
+    ErrorCode.DRAINING: grpc.StatusCode.UNAVAILABLE,
+    ErrorCode.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+# The library refuses what is this many times larger than the ceiling, before it is in memory and
+# with a bare RESOURCE_EXHAUSTED; between the two our own check answers TOO_LARGE with its ErrorInfo.
+_LIBRARY_CEILING_FACTOR = 2
+_LARGEST_LIBRARY_CEILING = (1 << 31) - 1
+
+M = TypeVar("M", bound=Message)
+Context = grpc.aio.ServicerContext[Any, Any]
+Unary = Callable[[bytes, Context], Awaitable[Message]]
+
+
+class GrpcFace:
+    """One gRPC server over one service; `start` binds and serves, `stop` ends what is left."""
+
+    def __init__(self, service: RewardService, settings: Settings) -> None:
+        self._service = service
+        self._ceiling = settings.request_bytes_ceiling
+        self._window = settings.stream_window
+        self._address = settings.grpc
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at run time
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Binds and serves. Raises StartupError when the address cannot be bound."""
+        server = grpc.aio.server(options=self._options())
+        server.add_generic_rpc_handlers((self._handlers(),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflected = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(reflected, server)
+        await self.set_ready(False)
+        try:
+            self.port = server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise StartupError(f"grpc: cannot listen on {self._address}: {error}") from error
+        await server.start()
+        self._server = server
+
+    async def set_ready(self, ready: bool) -> None:
+        """What grpc.health.v1 answers, for the whole server and for the service by name."""
+        states = health_pb2.HealthCheckResponse
+        for name in ("", SERVICE_NAME):
+            await self._health.set(name, states.SERVING if ready else states.NOT_SERVING)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Takes no more calls and cancels what has not ended after `grace_seconds`."""
+        if self._server is not None:
+            await self._server.stop(grace_seconds)
+
+    def _options(self) -> list[tuple[str, Any]]:
+        library_ceiling = min(self._ceiling * _LIBRARY_CEILING_FACTOR, _LARGEST_LIBRARY_CEILING)
+        return [
+            ("grpc.max_receive_message_length", library_ceiling),
+            ("grpc.max_send_message_length", -1),
+            # A second server on the same port is an error and not a silent sharer of its calls.
+            ("grpc.so_reuseport", 0),
+        ]
+
+    def _handlers(self) -> grpc.GenericRpcHandler[Any, Any]:
+        unary: dict[str, Unary] = {
+            "Verify": self._verify,
+            "PutTests": self._put_tests,
+            "Execute": self._execute,
+            "GetCapabilities": self._get_capabilities,
+        }
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            name: grpc.unary_unary_rpc_method_handler(_answering(method), response_serializer=_serialize)
+            for name, method in unary.items()
+        }
+        handlers["VerifyStream"] = grpc.stream_stream_rpc_method_handler(
+            self._verify_stream, response_serializer=_serialize
+        )
+        return grpc.method_handlers_generic_handler(SERVICE_NAME, handlers)
+
+    def _parse(self, body: bytes, kind: type[M]) -> M:
+        return proto_wire.parse(body, kind, self._ceiling)
+
+    async def _verify(self, body: bytes, context: Context) -> pb.Verdict:
+        return await verify(self._service, self._parse(body, pb.VerifyRequest), _deadline(context))
+
+    async def _put_tests(self, body: bytes, context: Context) -> pb.TestSetRef:
+        work = self._service.put_tests(self._parse(body, pb.TestSet))
+        return await within(_deadline(context), work)
+
+    async def _execute(self, body: bytes, context: Context) -> pb.ExecuteResult:
+        work = self._service.execute(self._parse(body, pb.ExecuteRequest))
+        return await within(_deadline(context), work)
+
+    async def _get_capabilities(self, body: bytes, _: Context) -> pb.Capabilities:
+        self._parse(body, pb.GetCapabilitiesRequest)
+        return self._service.capabilities()
+
+    async def _verify_stream(
+        self, bodies: AsyncIterator[bytes], context: Context
+    ) -> AsyncGenerator[pb.Verdict, None]:
+        judged = judge_many(
+            self._service, self._entries(bodies), window=self._window, deadline=_deadline(context)
+        )
+        async with aclosing(judged):
+            async for _, verdict in judged:
+                yield verdict
+
+    async def _entries(self, bodies: AsyncIterator[bytes]) -> AsyncIterator[Entry]:
+        async for body in bodies:
+            try:
+                yield self._parse(body, pb.VerifyRequest)
+            except RequestError as error:
+                yield Refused("", error)
+
+
+def rpc_status(error: RequestError) -> status_pb2.Status:
+    """The rich status of an error: ErrorInfo, and RetryInfo where a retry is worth while."""
+    info = error_details_pb2.ErrorInfo(
+        reason=error.code.name, domain=ERROR_DOMAIN, metadata={"field": error.field} if error.field else {}
+    )
+    details: list[Message] = [info]
+    if error.retry_after_seconds is not None:
+        details.append(error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after_seconds)))
+    status = status_pb2.Status(code=STATUS_CODES[error.code].value[0], message=error.message)
+    for detail in details:
+        packed = AnyMessage()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _answering(method: Unary) -> Unary:
+    async def handler(body: bytes, context: Context) -> Message:
+        try:
+            return await method(body, context)
+        except RequestError as error:
+            await _abort(context, error)
+
+    return handler
+
+
+async def _abort(context: Context, error: RequestError) -> NoReturn:
+    metadata = (("grpc-status-details-bin", rpc_status(error).SerializeToString()),)
+    await context.abort(STATUS_CODES[error.code], error.message, metadata)
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _deadline(context: Context) -> float | None:
+    # Without a deadline the library reports none, or a time so far ahead that it means none.
+    remaining = context.time_remaining()
+    return None if remaining is None or not math.isfinite(remaining) else deadline_in(remaining)
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(int(seconds * 1e9))
+    return duration

@@ -1,0 +1,106 @@
+"""Prometheus metrics as a decorator around the service: the core imports no metrics library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+from protos.reward.v1 import reward_pb2 as pb
+from server.errors import RequestError
+from server.faces.service import RewardService
+
+_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_PHASES = ("queue", "compile", "run", "total")
+
+
+class Metrics:
+    """The metrics of one server, in a registry of their own."""
+
+    def __init__(self, queue_depth: Callable[[], int]) -> None:
+        self.registry = CollectorRegistry()
+        self.in_flight = Gauge(
+            "reward_in_flight", "Requests that are accepted and not answered", ["rpc"], registry=self.registry
+        )
+        self.verdicts = Counter(
+            "reward_verdicts", "Verdicts by outcome", ["task", "status", "language"], registry=self.registry
+        )
+        self.refusals = Counter(
+            "reward_refusals",
+            "Requests that were not taken, by error code",
+            ["rpc", "code"],
+            registry=self.registry,
+        )
+        self.phase_seconds = Histogram(
+            "reward_phase_seconds",
+            "Time of a verdict by phase",
+            ["task", "phase"],
+            buckets=_BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        depth = Gauge("reward_queue_depth", "Requests that wait for a slot", registry=self.registry)
+        depth.set_function(queue_depth)
+
+    def render(self) -> tuple[bytes, str]:
+        """The metrics in Prometheus' text format, and its media type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class Measured:
+    """A RewardService that counts what passes through it."""
+
+    def __init__(self, inner: RewardService, metrics: Metrics) -> None:
+        self._inner = inner
+        self._metrics = metrics
+
+    async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
+        """Judges; counts the verdict and its phases."""
+        with self._counted("verify"):
+            verdict = await self._inner.verify(request)
+        self._count_verdict(request, verdict)
+        return verdict
+
+    async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
+        """Keeps a test set."""
+        with self._counted("put_tests"):
+            return await self._inner.put_tests(tests)
+
+    async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
+        """Runs a program."""
+        with self._counted("execute"):
+            return await self._inner.execute(request)
+
+    def capabilities(self) -> pb.Capabilities:
+        """What this server can do."""
+        return self._inner.capabilities()
+
+    @property
+    def ready(self) -> bool:
+        """Warm and not draining."""
+        return self._inner.ready
+
+    @contextmanager
+    def _counted(self, rpc: str) -> Iterator[None]:
+        with self._metrics.in_flight.labels(rpc).track_inprogress():
+            try:
+                yield
+            except RequestError as error:
+                self._metrics.refusals.labels(rpc, error.code.name).inc()
+                raise
+
+    def _count_verdict(self, request: pb.VerifyRequest, verdict: pb.Verdict) -> None:
+        task = request.WhichOneof("task") or "none"
+        # A language that the core has judged is one of its table: no caller can grow the label's values.
+        language = request.code.language if task == "code" else ""
+        self._metrics.verdicts.labels(task, pb.Status.Name(verdict.status), language).inc()
+        for phase in _PHASES:
+            seconds = getattr(verdict.timing, f"{phase}_seconds")
+            self._metrics.phase_seconds.labels(task, phase).observe(seconds)

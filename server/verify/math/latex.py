@@ -1,0 +1,122 @@
+r"""Rewriting of LaTeX that cannot change what an answer says, and scans that respect brackets.
+
+Nothing here evaluates anything, and every function is linear in its input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_UNICODE = str.maketrans(
+    {
+        "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": "/", "π": r"\pi ",
+        "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∪": r"\cup ", "∩": r"\cap ",
+        "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "≈": r"\approx ", "√": r"\sqrt ",
+        "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "²": "^2", "³": "^3",
+        "\u00a0": " ", "\u2009": " ", "\u202f": " ", "％": "%", "，": ",", "∅": r"\emptyset ",
+    }
+)  # fmt: skip
+
+# Each pair is applied once, in this order; the order matters (`\!` joins digits before spaces go).
+_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"(?<!\\)\\[()\[\]]", " "),  # \( \) \[ \]
+        (r"^\s*\*\*(.*)\*\*\s*\.?\s*$", r"\1"),  # **bold**
+        (r"(?<!\\)\$", " "),
+        (r"(?<!\\)\\!\s*", ""),
+        (r"(?<=\d)\{,\}(?=\d)", ","),
+        (r"(?<=\d)\\[,;: ](?=\d{3}(?!\d))", ""),  # 1\,234
+        (r"(?<!\\)\\[,;:> ]|\\q?quad(?![a-zA-Z])|(?<!\\)~", " "),
+        (r"\s+", " "),
+        (r"\\(?:left|right)\.", ""),
+        (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])", ""),
+        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+        (r"\\(?:text(?:rm|bf|it|sf|normal|up)|mbox|hbox)(?![a-zA-Z])", r"\\text"),
+        (r"\\(?:math(?:rm|bf|it|sf|normal)|boldsymbol|bm)\s*\{\s*([a-zA-Z]|[-+\d.,/]+)\s*\}", r" \1 "),
+        (r"\\math(?:rm|bf|it|sf|normal)(?=\s*\{)", r"\\text"),
+        (r"\\math(?:rm|bf|it|sf|normal)\s+([a-zA-Z])(?![a-zA-Z])", r" \1 "),
+        (r"\\text\s*\{\s*([-+]?[\d.,/]+)\s*\}", r" \1 "),
+        (r"\\lbrace(?![a-zA-Z])", r"\\{"),
+        (r"\\rbrace(?![a-zA-Z])", r"\\}"),
+        (r"\\le(?:q|qslant)(?![a-zA-Z])", r"\\le "),
+        (r"\\ge(?:q|qslant)(?![a-zA-Z])", r"\\ge "),
+        (r"\\neq(?![a-zA-Z])", r"\\ne "),
+        (r"\\varnothing(?![a-zA-Z])", r"\\emptyset "),
+        (r"\^\s*\{\s*\\circ\s*\}|\^\s*\\circ(?![a-zA-Z])|\\degree(?![a-zA-Z])", r"^\\circ "),
+        (r"(?<!\\)%", r"\\%"),
+        (r"\*\*", "^"),
+        (r"\\(end|begin)\{[pb]matrix\}", r"\\\1{matrix}"),
+        (r"\s+", " "),
+    )
+)
+_MARKUP = re.compile(r"[\\\\$*{}%~]")  # without any of these only white space can need rewriting
+_OUTER_WRAPPER = re.compile(r"(?:\\boxed|\\fbox)?\s*\{(?P<inner>.*)\}", re.DOTALL)
+_LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9.]) | (?![A-Za-z0-9.])")
+_BRACKET = re.compile(r"\\[{}]|\\[a-zA-Z]+|\\.|[\[\](){}]", re.DOTALL)
+_OPENERS = frozenset({"(", "[", "{", r"\{", r"\langle", r"\begin"})
+_CLOSERS = frozenset({")", "]", "}", r"\}", r"\rangle", r"\end"})
+
+
+def normalise(text: str) -> str:
+    """`text` without delimiters, sizing, spacing commands, style and closing punctuation."""
+    if not text.isascii():
+        text = text.translate(_UNICODE)
+    for pattern, replacement in _REWRITES if _MARKUP.search(text) else (_REWRITES[-1],):
+        text = pattern.sub(replacement, text)
+    return _without_wrappers(_without_full_stop(text.strip()))
+
+
+def compact(normalised: str) -> str:
+    """The normalised text without the spaces that separate nothing: what `identical` means."""
+    return _LOOSE_SPACE.sub("", normalised)
+
+
+def _without_full_stop(text: str) -> str:
+    if text.endswith(("..", r"\.")):
+        return text
+    return text.rstrip(".,;: ") if text.endswith((".", ",", ";", ":")) else text
+
+
+def _without_wrappers(text: str, rounds: int = 3) -> str:
+    r"""`text` without braces or a box around all of it."""
+    for _ in range(rounds):
+        found = _OUTER_WRAPPER.fullmatch(text)
+        if not found or not is_balanced_group(text, found.start("inner") - 1):
+            break
+        text = found["inner"].strip()
+    return text
+
+
+def is_balanced_group(text: str, start: int) -> bool:
+    """Whether the bracket at `start` is closed by the last character (or command) of `text`."""
+    depth = 0
+    for token in _BRACKET.finditer(text, start):
+        depth += (token.group() in _OPENERS) - (token.group() in _CLOSERS)
+        if depth <= 0:
+            return token.end() == len(text)
+    return False
+
+
+def top_level(text: str, separators: re.Pattern[str]) -> list[str]:
+    """`text` split at every match of `separators` that stands outside all brackets."""
+    parts, start = [], 0
+    for found in _outside_brackets(text, separators):
+        parts.append(text[start : found.start()].strip())
+        start = found.end()
+    parts.append(text[start:].strip())
+    return parts
+
+
+def _outside_brackets(text: str, separators: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    brackets = _BRACKET.finditer(text)
+    bracket = next(brackets, None)
+    depth = 0
+    for found in separators.finditer(text):
+        while bracket is not None and bracket.start() < found.start():
+            depth += (bracket.group() in _OPENERS) - (bracket.group() in _CLOSERS)
+            bracket = next(brackets, None)
+        if depth == 0:
+            yield found

@@ -1,0 +1,198 @@
+r"""Single values and relations compared by math-verify and sympy. Runs only in a jailed worker.
+
+An expression is read whole or not at all: no number is ever picked out of a
+text that failed to parse. Constants are compared by their relative difference
+at 30 digits, so that tiny values are not all zero.
+
+Rules taken over from the field, and where they differ from math-verify's defaults:
+- a sum, integral, limit, gcd or determinant left unevaluated is no answer to a gold that has none;
+- a decimal stands for a value without an end only if it has 6 or more places and is right in all of them;
+- `i` is the imaginary unit, degrees inside a function are degrees.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import sympy
+from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, latex2sympy, normalize_latex
+from math_verify import verify
+
+from server.verify.math.exact import Number, read_number
+from server.verify.math.fast import ROUNDED_PLACES
+from server.verify.math.judge import UnreadableAnswer, UnreadableGold
+from server.verify.math.latex import compact
+
+DIGITS = 30
+_CONFIG = NormalizationConfig(
+    basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
+)
+_UNEVALUATED = re.compile(
+    r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap)(?![a-zA-Z])|\\frac\{d\}"
+)
+_NOT_READ = re.compile(
+    r"\\[lc]?dots|\.\.|:|\\(?:forall|exists|text|underline|overline|boxed|cases)"
+    r"|[\"'?_\\]\s*$|(?<![_^.\d])\d+ \d"
+)
+_EXPONENT = re.compile(r"\^\s*\{?\s*(\d+)")
+MAX_SOLVED_EXPONENT = 6  # equations of a higher degree are compared, but never solved
+_BARE_FUNCTION = re.compile(r"(?<![\\a-zA-Z])(sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|pi|infty)(?![a-zA-Z])")
+_ROOT = re.compile(r"\\sqrt\s*\(([^()]*)\)")
+_REAL, _IMAGINARY = sympy.Symbol("i", real=True), sympy.Symbol("i")
+
+
+class SymbolicAlgebra:
+    """`judge.Algebra` on math-verify; stateless but for a small cache of parsed texts."""
+
+    def equal(self, gold: str, answer: str) -> str | None:
+        """The rule by which two expressions are equal, or None; see the module."""
+        if compact(gold) == compact(answer):
+            return "identical"
+        one, other = read_number(gold), read_number(answer)
+        if one is not None and other is not None:
+            return _equal_numbers(one, other)
+        left = _read_gold(gold)
+        if _UNEVALUATED.search(answer) and not _UNEVALUATED.search(gold):
+            return None
+        right = _read_answer(answer)
+        return _equal_expressions(left, right, one or other)
+
+    def related(self, gold: str, answer: str) -> str | None:
+        """The rule by which two relations, intervals or unions are the same, or None."""
+        left, right = _read_gold(gold), _read_answer(answer)
+        if isinstance(left, sympy.Eq) and isinstance(right, sympy.Eq):
+            if _proportional(left.lhs - left.rhs, right.lhs - right.rhs):
+                return "same equation"
+            if any(int(power) > MAX_SOLVED_EXPONENT for power in _EXPONENT.findall(gold + " " + answer)):
+                return None
+        same = verify(left, right, timeout_seconds=None, allow_set_relation_comp=True)
+        return "same relation or set" if same else None
+
+    def check_gold(self, gold: str) -> None:
+        """Raises UnreadableGold unless `gold` can be read."""
+        if read_number(gold) is None:
+            _read_gold(gold)
+
+    def is_constant(self, text: str) -> bool:
+        """Whether `text` can be read and has no variable."""
+        if read_number(text) is not None:
+            return True
+        parsed = parse(text)
+        return isinstance(parsed, sympy.Basic) and not parsed.free_symbols
+
+
+def _read_gold(text: str) -> Any:
+    parsed = parse(text)
+    if parsed is None:
+        raise UnreadableGold("the gold is no expression that can be read")
+    return parsed
+
+
+def _read_answer(text: str) -> Any:
+    parsed = parse(text)
+    if parsed is None:
+        raise UnreadableAnswer("the answer is no expression that can be read")
+    return parsed
+
+
+@lru_cache(maxsize=256)
+def parse(text: str) -> Any:
+    """The sympy object that all of the normalised `text` is, or None."""
+    if not text or _NOT_READ.search(text):
+        return None
+    prepared = _ROOT.sub(r"\\sqrt{\1}", _BARE_FUNCTION.sub(r"\\\1 ", text))
+    try:
+        normalised = normalize_latex(prepared, config=_CONFIG)
+        parsed = latex2sympy(normalised, is_real=True, convert_degrees=True, normalization_config=None)
+    except Exception:  # noqa: BLE001 - the grammar raises bare Exception, sympy anything: all mean "not read"
+        return None
+    return parsed.subs({_REAL: sympy.I, _IMAGINARY: sympy.I}) if isinstance(parsed, sympy.Expr) else parsed
+
+
+def _equal_numbers(one: Number, other: Number) -> str | None:
+    if one.value == other.value:
+        return "exact value"
+    return "rounded decimal" if _rounds(one, other) or _rounds(other, one) else None
+
+
+def _rounds(decimal: Number, endless: Number) -> bool:
+    """Whether a long decimal is the other value, which has no end, rounded or cut off at its last place."""
+    if decimal.places < ROUNDED_PLACES or endless.terminates:
+        return False
+    return abs(decimal.value - endless.value) < Fraction(1, 10**decimal.places)
+
+
+def _equal_expressions(gold: Any, answer: Any, number: Number | None) -> str | None:
+    """`number` is the side that is a plain number, if one is."""
+    if isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr):
+        if not gold.free_symbols and not answer.free_symbols:
+            return _equal_constants(gold, answer, number)
+        if _differ_somewhere(gold, answer):
+            return None
+    return "symbolic" if verify(gold, answer, timeout_seconds=None) else None
+
+
+def _equal_constants(gold: sympy.Expr, answer: sympy.Expr, number: Number | None) -> str | None:
+    if gold.is_Rational and answer.is_Rational:
+        return "exact value" if gold == answer else None
+    left, right = gold.evalf(DIGITS), answer.evalf(DIGITS)
+    if not (left.is_number and right.is_number and left.is_finite and right.is_finite):
+        return "symbolic" if gold == answer else None
+    difference = abs(left - right)
+    if _close(left, right):
+        return f"equal to {DIGITS - 5} digits"
+    places = number.places if number is not None else 0
+    if places >= ROUNDED_PLACES and difference < sympy.Float(10) ** -places:
+        return "rounded decimal"
+    return "symbolic" if min(abs(left), abs(right)) == 0 and sympy.simplify(gold - answer) == 0 else None
+
+
+def _differ_somewhere(gold: sympy.Expr, answer: sympy.Expr) -> bool:
+    """Whether the two differ at one of a few points: a cheap proof that they are not the same.
+
+    Points are positive, so that laws which hold only there (logarithms, roots) are not held
+    against an answer.
+    """
+    for point in _points(gold, answer):
+        left, right = _value_at(gold, point), _value_at(answer, point)
+        if left is not None and right is not None and not _close(left, right):
+            return True
+    return False
+
+
+def _proportional(gold: sympy.Expr, answer: sympy.Expr) -> bool:
+    """Whether two expressions differ by a constant factor only, so that both are zero together."""
+    ratios = []
+    for point in _points(gold, answer):
+        left, right = _value_at(gold, point), _value_at(answer, point)
+        if left and right:
+            ratios.append(left / right)
+    if len(ratios) < 2 or not _close(ratios[0], ratios[1]):
+        return False
+    return not sympy.simplify(gold / answer).free_symbols
+
+
+def _points(gold: sympy.Expr, answer: sympy.Expr) -> list[dict[Any, Any]]:
+    """Two points at which to compare expressions."""
+    symbols = sorted(gold.free_symbols | answer.free_symbols, key=str)
+    return [
+        {symbol: sympy.Rational(7 * k + 11 + 5 * shift, 13 + 3 * shift) for k, symbol in enumerate(symbols)}
+        for shift in (0, 1)
+    ]
+
+
+def _close(left: Any, right: Any) -> bool:
+    """Whether two numbers agree in all but the last five of their digits."""
+    return bool(abs(left - right) <= max(abs(left), abs(right)) * sympy.Float(10) ** (5 - DIGITS))
+
+
+def _value_at(expression: sympy.Expr, point: dict[Any, Any]) -> Any:
+    """The finite number that `expression` is at `point`, or None."""
+    try:
+        value = expression.subs(point).evalf(DIGITS)
+    except Exception:  # noqa: BLE001 - sympy raises many kinds on undefined points; no value is then no evidence
+        return None
+    return value if value.is_number and value.is_finite else None

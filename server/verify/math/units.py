@@ -1,0 +1,162 @@
+r"""What may stand around a value without being part of it: a name, a currency, a unit, a base.
+
+    x = 12 \text{ cm}      name `x`, unit `cm`
+    \$18.90                unit `dollar`
+    90^\circ               unit `degree`
+    52_8                   unit `base 8`
+    35\%                   percent
+
+Policy: an annotation that only one side has is no difference (a gold `12` accepts
+`12 \text{ cm}`); two annotations must agree, so `5 cm` is never `5 m`. A percent
+sign that only one side has may mean the number or a hundredth of it: `35\%`
+equals both `35` and `0.35`; with the sign on both sides the numbers are compared.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_FORMS = {
+    "millimeter": "mm millimeter millimeters millimetre millimetres",
+    "centimeter": "cm centimeter centimeters centimetre centimetres",
+    "meter": "m meter meters metre metres",
+    "kilometer": "km kilometer kilometers kilometre kilometres",
+    "inch": "in inch inches",
+    "foot": "ft foot feet",
+    "yard": "yd yard yards",
+    "mile": "mi mile miles",
+    "second": "s sec secs second seconds",
+    "minute": "min mins minute minutes",
+    "hour": "h hr hrs hour hours",
+    "day": "day days",
+    "week": "week weeks",
+    "month": "month months",
+    "year": "year years",
+    "gram": "g gram grams",
+    "kilogram": "kg kilogram kilograms",
+    "pound": "lb lbs pound pounds",
+    "ounce": "oz ounce ounces",
+    "milliliter": "ml mL milliliter milliliters",
+    "liter": "l L liter liters litre litres",
+    "gallon": "gallon gallons",
+    "dollar": "dollar dollars usd USD",
+    "cent": "cent cents",
+    "euro": "euro euros",
+    "degree": "degree degrees deg",
+    "mph": "mph",
+    "newton": "N newton newtons",
+    "people": "people persons person students student children",
+    "way": "way ways",
+    "apple": "apple apples",
+}
+_CANONICAL = {form: name for name, forms in _FORMS.items() for form in forms.split()}
+_NEUTRAL = frozenset({"unit", "units", "square", "sq", "cubic", "cu", "per", "of"})
+# Bare (outside \text) these letters are variables, and "in" is a word.
+_ONLY_IN_TEXT = frozenset({"m", "s", "h", "g", "l", "L", "N", "in", "per", "of"})
+
+_VARIABLE = r"(?:\\[a-zA-Z]+|[a-zA-Z])(?:_(?:\{\w+\}|\w))?'*"
+_NAME = re.compile(
+    rf"(?:{_VARIABLE}(?:\(\s*{_VARIABLE}\s*\))?|\(\s*{_VARIABLE}(?:\s*,\s*{_VARIABLE})+\s*\)|\\text\s*\{{[^{{}}]*\}})"
+    r"\s*(?:=|\\in(?![a-zA-Z]))\s*(?=\S)"
+)
+_APPROXIMATELY = re.compile(r"\\approx\s*")
+_CURRENCY = re.compile(r"(?P<sign>[+-]?)\s*(?:\\\$|[€£])\s*")
+_PERCENT = re.compile(r"\s*(?:\\%|percent|\\text\s*\{\s*(?:percent|\\%)\s*\})$")
+_DEGREE = re.compile(r"\s*\^\\circ$")
+_BASE = re.compile(
+    r"(?P<digits>\d[0-9A-Z]*)\s*_\s*(?:\{\s*)?(?:\\text\s*\{\s*)?(?P<base>\d{1,2}|ten|two|eight)\s*(?:\}\s*)*"
+)
+_POWER = r"(?P<power>\s*\^\s*(?:\{[23]\}|[23]))?$"
+_TEXT_UNIT = re.compile(r"\s*\\text\s*\{(?P<words>[a-zA-Z ./]*)\}" + _POWER)
+_BARE_UNIT = re.compile(r"(?<=[\d}])\s+(?P<words>[a-zA-Z]+(?: [a-zA-Z]+){0,2})" + _POWER)
+_BARE_WORDS = re.compile(r"(?<=\d)\s+(?P<words>[a-z]{3,}(?: [a-z]{3,}){0,2})$")
+_CHANGES_MEANING_TEXT = (
+    "or and not no nor more less fewer least most than to about if when unless only except times mod modulo "
+    "dozen hundred thousand million billion trillion half twice squared cubed over by choose "
+    "sin cos tan cot sec csc log exp sqrt infty"
+)
+_CHANGES_MEANING = frozenset(_CHANGES_MEANING_TEXT.split())
+_BASE_WORDS = {"ten": "10", "two": "2", "eight": "8"}
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """A value's text without its annotations; `unit` is empty where none was written or known."""
+
+    value: str
+    name: str = ""
+    unit: str = ""
+    percent: bool = False
+
+
+def annotated(text: str, *, any_unit: bool = False) -> Annotated:
+    """The normalised `text` taken apart into name, value and unit.
+
+    With `any_unit`, words behind a digit are a unit even if they are in no table
+    ("12 marbles"), unless they change what is said ("12 or more", "12 million").
+    """
+    name, value = split_name(text)
+    value = _APPROXIMATELY.sub("", value, count=1) if value.startswith(r"\approx") else value
+    value, unit = split_unit(value)
+    if any_unit and not unit:
+        value, unit = _split_unknown_unit(value)
+    percent = _PERCENT.search(value)
+    return Annotated(value[: percent.start()] if percent else value, name, unit, percent is not None)
+
+
+def split_name(text: str) -> tuple[str, str]:
+    r"""The name before `=` or `\in` if the text begins with a plain one, and the rest."""
+    found = _NAME.match(text)
+    if not found:
+        return "", text
+    return found.group().rstrip("= ").removesuffix(r"\in").strip(), text[found.end() :]
+
+
+def split_unit(text: str) -> tuple[str, str]:
+    """The text before a known unit, and the unit's canonical name."""
+    if based := _BASE.fullmatch(text):
+        base = _BASE_WORDS.get(based["base"], based["base"])
+        return based["digits"], f"base {base}"
+    if currency := _CURRENCY.match(text):
+        return currency["sign"] + split_unit(text[currency.end() :])[0], "dollar"
+    if degree := _DEGREE.search(text):
+        return text[: degree.start()], "degree"
+    return _split_word_unit(text)
+
+
+def _split_word_unit(text: str) -> tuple[str, str]:
+    found = _TEXT_UNIT.search(text)
+    bare = None if found else _BARE_UNIT.search(text)
+    match = found or bare
+    if match is None or match.start() == 0:
+        return text, ""
+    unit = _canonical(match["words"], match["power"] or "", bare=bare is not None)
+    return (text, "") if unit is None else (text[: match.start()].rstrip(), unit)
+
+
+def _split_unknown_unit(text: str) -> tuple[str, str]:
+    found = _TEXT_UNIT.search(text) or _BARE_WORDS.search(text)
+    if not found or not text[: found.start()][-1:].isdigit():
+        return text, ""
+    words = found["words"].lower().split()
+    if not words or _CHANGES_MEANING.intersection(words):
+        return text, ""
+    return text[: found.start()].rstrip(), " ".join(words)
+
+
+def _canonical(words: str, power: str, *, bare: bool) -> str | None:
+    """The unit that `words` name, "" for a neutral one ("square units"), None if it is no unit."""
+    listed = words.replace(".", " ").replace("/", " per ").split()
+    if not listed or not all(_is_unit_word(word, bare=bare) for word in listed):
+        return None
+    counted = [word for word in listed if word.lower() not in _NEUTRAL]
+    names = [_CANONICAL.get(word) or _CANONICAL[word.lower()] for word in counted]
+    dimension = power.strip("^{} ") or {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}.get(listed[0], "")
+    return " per ".join(names) + (f"^{dimension}" if names and dimension else "")
+
+
+def _is_unit_word(word: str, *, bare: bool) -> bool:
+    if bare and word in _ONLY_IN_TEXT:
+        return False
+    return word.lower() in _NEUTRAL or word in _CANONICAL or (len(word) > 1 and word.lower() in _CANONICAL)

@@ -1,0 +1,74 @@
+"""Test sets are kept under what they contain, within a budget of bytes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from protos.reward.v1 import reward_pb2 as pb
+from server.errors import ErrorCode, RequestError
+from server.testsets import TestSets, content_hash
+
+
+def make_set(*outputs: str) -> pb.TestSet:
+    return pb.TestSet(stdio=pb.StdioTests(cases=[pb.StdioCase(output=output) for output in outputs]))
+
+
+def test_put_and_get() -> None:
+    sets = TestSets(1000)
+    reference = sets.put(make_set("1", "2"))
+    assert re.fullmatch("sha256:[0-9a-f]{64}", reference.hash)
+    assert (reference.cases, reference.bytes) == (2, make_set("1", "2").ByteSize())
+    assert sets.get(reference.hash) == make_set("1", "2")
+    assert sets.get("sha256:00") is None
+
+
+def test_equal_sets_share_an_entry() -> None:
+    sets = TestSets(1000)
+    first, second = sets.put(make_set("1")), sets.put(make_set("1"))
+    assert first == second
+    assert sets.held_bytes == first.bytes
+    assert sets.put(make_set("2")).hash != first.hash
+
+
+def test_the_least_recently_used_leaves_first() -> None:
+    one, two, three = (make_set(letter * 30) for letter in "abc")
+    sets = TestSets(one.ByteSize() * 2)
+    first, second = sets.put(one), sets.put(two)
+    assert sets.get(first.hash) is not None
+    third = sets.put(three)
+    assert sets.get(second.hash) is None
+    assert sets.get(first.hash) == one
+    assert sets.get(third.hash) == three
+    assert sets.held_bytes == one.ByteSize() * 2
+
+
+def test_a_set_above_the_budget_is_refused() -> None:
+    sets = TestSets(50)
+    kept = sets.put(make_set("1"))
+    with pytest.raises(RequestError) as refused:
+        sets.put(make_set("x" * 100))
+    assert refused.value.code is ErrorCode.TOO_LARGE
+    assert sets.get(kept.hash) is not None
+
+
+def test_a_kept_set_is_a_copy() -> None:
+    sets, tests = TestSets(1000), make_set("1")
+    reference = sets.put(tests)
+    tests.stdio.cases[0].output = "2"
+    assert sets.get(reference.hash) == make_set("1")
+
+
+def test_a_malformed_set_is_refused() -> None:
+    with pytest.raises(RequestError, match="is required"):
+        TestSets(1000).put(pb.TestSet())
+
+
+def test_the_hash_does_not_depend_on_the_order_of_a_map() -> None:
+    names = [str(number) for number in range(20)]
+    hashes = set()
+    for order in (names, names[::-1]):
+        tests = pb.TestSet(unit_test=pb.UnitTests(files={name: "x" for name in order}))
+        hashes.add(content_hash(tests))
+    assert len(hashes) == 1

@@ -1,0 +1,85 @@
+"""Golds of published sets: each accepts itself, and none accepts another problem's different gold.
+
+The sets are read from `../shared/data/math` beside the checkout; without them
+the tests that need them are skipped by name, and the repository's own sample is
+still judged.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from server.verify.math import worker
+
+ROOT = Path(__file__).parents[4]
+SHARED = ROOT.parent / "shared" / "data" / "math"
+GOLD_SETS = ["gold_math500", "gold_gsm8k_test", "gold_omni_amc_aime_val_prime", "gold_aime24", "gold_amc23"]
+
+# Neighbours whose golds have the same value: the answer to one does answer the other.
+SAME_VALUE = {("5", "x=5")}
+
+# Reasonable graders differ on these rewritings; this one does not accept them.
+NOT_ACCEPTED = {
+    "one box each": "boxes are never merged: the last one is the answer",
+    "complex j": "j is a variable",
+    "matrix as list": "nested lists are no matrix of two columns",
+}
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    path = SHARED / f"{name}.jsonl"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not beside this checkout (../shared/data/math)")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def status(gold: str, answer: str) -> str:
+    result = json.loads(worker.handle(json.dumps({"gold": [gold], "answer": answer}).encode()))
+    return str(result["status"])
+
+
+def test_the_repositorys_own_sample() -> None:
+    lines = (ROOT / "tests" / "data" / "math_sample.jsonl").read_text().splitlines()
+    sample = [json.loads(line) for line in lines]
+    assert len(sample) >= 20
+    wrong = [
+        row["id"] for row in sample if (status(row["gold"], row["answer"]) == "correct") != row["expected"]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", GOLD_SETS)
+def test_every_gold_accepts_itself(name: str) -> None:
+    golds = [row["gold"] for row in rows(name)]
+    assert [gold for gold in golds if status(gold, gold) != "correct"] == []
+
+
+@pytest.mark.parametrize("name", GOLD_SETS)
+def test_no_gold_accepts_its_neighbours_different_gold(name: str) -> None:
+    golds = [row["gold"] for row in rows(name)]
+    pairs = {(one, other) for one, other in pairwise(golds) if one != other} - SAME_VALUE
+    assert pairs
+    assert [pair for pair in pairs if status(*pair) not in {"incorrect", "unreadable_answer"}] == []
+
+
+@pytest.mark.parametrize("name", GOLD_SETS)
+def test_every_gold_can_be_read(name: str) -> None:
+    golds = {row["gold"] for row in rows(name)}
+    assert [gold for gold in golds if status(gold, "987654321") != "incorrect"] == []
+
+
+def test_no_rewriting_that_changes_the_value_is_accepted() -> None:
+    pairs = [row for row in rows("pairs_by_construction") if not row["expected"]]
+    assert len(pairs) > 1000
+    assert [row["id"] for row in pairs if status(row["gold"], row["pred"]) == "correct"] == []
+
+
+def test_rewritings_that_keep_the_value_are_accepted() -> None:
+    pairs = [row for row in rows("pairs_by_construction") if row["expected"]]
+    assert len(pairs) > 2000
+    refused = {row["cls"] for row in pairs if status(row["gold"], row["pred"]) != "correct"}
+    assert refused == set(NOT_ACCEPTED)

@@ -1,0 +1,132 @@
+"""The verifier: statuses, and that a reward is present exactly if the completion was judged."""
+
+from __future__ import annotations
+
+import pytest
+
+from protos.reward.v1 import reward_pb2 as pb
+from sandbox.errors import WorkerBudgetExceeded, WorkerLost
+from server.errors import RequestError
+from server.verify.math import worker
+from server.verify.math.judge import Judgement
+from server.verify.math.verifier import JudgementCache, MathVerifier
+
+
+class FakeWorkers:
+    """Runs `worker.handle` in this process, or fails as told; keeps what it was asked."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+        self.payloads: list[bytes] = []
+
+    async def __call__(self, payload: bytes, cpu_seconds: float) -> bytes:
+        self.payloads.append(payload)
+        if self.fault:
+            raise self.fault
+        return worker.handle(payload)
+
+
+def request(completion: str, *gold: str, extraction: str = "") -> pb.VerifyRequest:
+    return pb.VerifyRequest(
+        id="r1", completion=completion, extraction=extraction, math=pb.MathTask(gold=gold)
+    )
+
+
+@pytest.mark.parametrize(
+    ("completion", "golds", "status", "reward"),
+    [
+        (r"\boxed{42}", ["42"], pb.ACCEPTED, 1.0),
+        (r"\boxed{43}", ["42"], pb.WRONG_ANSWER, 0.0),
+        (r"\boxed{\sqrt{117}}", [r"3\sqrt{13}"], pb.ACCEPTED, 1.0),
+        (r"\boxed{\sqrt{118}}", [r"3\sqrt{13}"], pb.WRONG_ANSWER, 0.0),
+        (r"\boxed{\frac{1}{}", ["42"], pb.NO_ANSWER, 0.0),
+        (r"\boxed{\frac{1}}", ["42"], pb.WRONG_ANSWER, 0.0),
+        (r"\boxed{9^{9^{9}}}", ["42"], pb.WRONG_ANSWER, 0.0),
+        ("42", ["42"], pb.NO_ANSWER, 0.0),
+        (r"<think>\boxed{42}", ["42"], pb.NO_ANSWER, 0.0),
+        (r"\boxed{3}", ["2", "3"], pb.ACCEPTED, 1.0),
+        (r"\boxed{3}", [r"\sqrt{7}", r"\sqrt{9}"], pb.ACCEPTED, 1.0),
+        (r"\boxed{42}", [], pb.UNGRADABLE, None),
+        (r"\boxed{42}", ["", " "], pb.UNGRADABLE, None),
+        (r"\boxed{42}", [r"\frac{1}{"], pb.UNGRADABLE, None),
+        (r"\boxed{42}", [r"\frac{1}{", "41"], pb.WRONG_ANSWER, 0.0),
+    ],
+)
+async def test_status_and_reward(
+    completion: str, golds: list[str], status: int, reward: float | None
+) -> None:
+    verdict = await MathVerifier(FakeWorkers()).verify(request(completion, *golds))
+    assert verdict.status == status
+    assert (verdict.reward if verdict.HasField("reward") else None) == reward
+    assert (verdict.id, verdict.trust) == ("r1", pb.OUTSIDE)
+    assert verdict.message
+
+
+async def test_a_verdict_explains_itself() -> None:
+    verdict = await MathVerifier(FakeWorkers()).verify(request(r"<think></think>\boxed{0.5}", r"\frac12"))
+    assert verdict.extracted == "0.5"
+    assert (verdict.math.gold_parsed, verdict.math.answer_parsed, verdict.math.rule) == (
+        "1/2",
+        "1/2",
+        "fraction",
+    )
+    assert r"last \boxed{} after </think>" in verdict.message
+
+
+async def test_plain_numbers_never_reach_a_worker() -> None:
+    workers = FakeWorkers()
+    await MathVerifier(workers).verify(request(r"\boxed{42}", "41"))
+    assert workers.payloads == []
+
+
+async def test_a_check_out_of_budget_is_undecided_without_a_reward() -> None:
+    verdict = await MathVerifier(FakeWorkers(WorkerBudgetExceeded("5 s"))).verify(request(r"\boxed{x}", "y"))
+    assert verdict.status == pb.UNDECIDED
+    assert not verdict.HasField("reward")
+
+
+async def test_a_lost_worker_is_the_callers_to_handle() -> None:
+    with pytest.raises(WorkerLost):
+        await MathVerifier(FakeWorkers(WorkerLost("gone"))).verify(request(r"\boxed{x}", "y"))
+
+
+async def test_an_unknown_policy_names_its_field() -> None:
+    with pytest.raises(RequestError, match="extraction"):
+        await MathVerifier(FakeWorkers()).verify(request("x", "y", extraction="best_guess"))
+
+
+async def test_a_judgement_is_kept_and_says_so() -> None:
+    workers = FakeWorkers()
+    verifier = MathVerifier(workers)
+    first = await verifier.verify(request(r"\boxed{\sqrt{117}}", r"3\sqrt{13}"))
+    second = await verifier.verify(request(r"\boxed{\sqrt{117}}", r"3\sqrt{13}"))
+    assert (first.cached, second.cached, len(workers.payloads)) == (False, True, 1)
+    assert (first.status, first.reward) == (second.status, second.reward)
+
+
+async def test_what_was_undecided_is_asked_again() -> None:
+    workers = FakeWorkers(WorkerBudgetExceeded("5 s"))
+    verifier = MathVerifier(workers)
+    await verifier.verify(request(r"\boxed{x}", "y"))
+    await verifier.verify(request(r"\boxed{x}", "y"))
+    assert len(workers.payloads) == 2
+
+
+async def test_a_huge_answer_is_cut_before_it_is_sent() -> None:
+    workers = FakeWorkers()
+    verdict = await MathVerifier(workers).verify(request("y" * 1_000_000, "x", extraction="whole"))
+    assert verdict.status == pb.WRONG_ANSWER
+    assert len(workers.payloads[0]) < 11_000
+    assert len(verdict.extracted) <= 2000
+
+
+def test_the_cache_is_bounded_in_entries_and_bytes() -> None:
+    judgement = Judgement("correct", "r", "g", "a")
+    cache = JudgementCache(max_entries=3, max_bytes=1000)
+    for index in range(10):
+        cache.put(f"{index}".encode(), judgement)
+    assert len(cache) == 3
+    assert cache.get(b"9") == judgement
+    assert cache.get(b"0") is None
+    cache.put(b"x" * 2000, judgement)
+    assert len(cache) == 0
