@@ -73,11 +73,13 @@ class Jail:
         self._job = frame.header
         self._limits = Limits(**frame.header["limits"])
         namespaces.mount_scratch(self._limits, self._uid)
+        namespaces.limit_for_all_runs(self._limits)
         if self._job["kind"] == "python":
             self._source = frame.blobs[0]
             _write(Path("/box/main.py"), self._source, 0o644)
         elif frame.blobs:
             _write(Path(EXECUTABLE), frame.blobs[0], 0o755)
+        supervise.limit_group(self._group, self._limits)
         return Frame({"ok": True})
 
     def _do_put(self, frame: Frame) -> Frame:

@@ -26,28 +26,22 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox import cgroups, jail, namespaces, python_runner, supervise, syscalls
+
 STACK_BYTES = 1 << 30  # room for deep recursion in programs that run in a fork of this process
 THREAD_STACK_BYTES = 8 << 20  # what threads get under a plain interpreter
 
-# What programs import most; a fork has them for nothing. Not threading or multiprocessing side effects:
-# modules that start threads or open descriptors when imported must not be here.
+# What programs import most; a fork has them for nothing. Every further module makes each fork dearer
+# (about 0.02 ms), so what few programs use is left to them.
 WARM_MODULES = tuple(
     """
-    abc array ast bisect builtins calendar cmath cmd collections collections.abc contextlib copy csv
-    dataclasses datetime decimal enum fractions functools gc hashlib heapq inspect io itertools json
-    linecache locale marshal math numbers operator os os.path pathlib pickle platform pprint queue
-    random re resource secrets select signal statistics string struct sys tempfile textwrap threading
-    time timeit tokenize traceback types typing unittest uuid warnings weakref zlib
+    abc array bisect builtins calendar cmath collections collections.abc contextlib copy dataclasses
+    datetime decimal enum fractions functools gc heapq io itertools json linecache math numbers operator
+    os os.path queue random re statistics string struct sys textwrap threading time traceback types
+    typing warnings weakref
     """.split()
 )
-_OWN_MODULES = (
-    "sandbox.jail",
-    "sandbox.namespaces",
-    "sandbox.python_runner",
-    "sandbox.worker_jail",
-    "encodings.idna",
-    "encodings.latin_1",
-)
+_WARM_CODECS = ("encodings.idna", "encodings.latin_1")
 
 
 @dataclass(frozen=True)
@@ -77,12 +71,8 @@ class Launcher:
     """Forks jails on request and buries them."""
 
     def __init__(self, config: LauncherConfig) -> None:
-        from sandbox import cgroups, jail
-
         self._config = config
         self._control = socket.socket(fileno=config.control)
-        self._jail = jail
-        self._cgroups = cgroups
         self._hierarchy = cgroups.Hierarchy(config.cgroup_version, config.cgroup_directories)
         self._free_slots = list(range(config.slots))
         self._jails: dict[int, _Buried] = {}  # pidfd -> what is left to clean up
@@ -92,15 +82,13 @@ class Launcher:
 
     def prepare(self) -> None:
         """Enters the namespaces and the small root, then tells the server."""
-        from sandbox import namespaces
-
-        self._cgroups.remove_stale(self._hierarchy, self._config.owner)
+        cgroups.remove_stale(self._hierarchy, self._config.owner)
         if self._rootless:
             namespaces.enter_user_namespace()
             _move_into_a_pid_namespace()
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         moved = namespaces.enter_root(self._config.binds, self._hierarchy.directories)
-        self._hierarchy = self._cgroups.Hierarchy(self._hierarchy.version, moved)
+        self._hierarchy = cgroups.Hierarchy(self._hierarchy.version, moved)
         self._tell({"op": "ready", "rootless": self._rootless, "cgroup_version": self._hierarchy.version})
 
     def serve(self) -> None:
@@ -133,7 +121,7 @@ class Launcher:
             connection.close()  # the server sees a lost jail and asks again
             return
         slot = self._free_slots.pop()
-        group = self._cgroups.Group(self._hierarchy, f"{self._config.owner}-{slot}")
+        group = cgroups.Group(self._hierarchy, f"{self._config.owner}-{slot}")
         pid = self._fork_init()
         if pid == 0:
             self._become_jail(connection, group, slot)
@@ -144,8 +132,6 @@ class Launcher:
 
     def _fork_init(self) -> int:
         """Forks a child that is the first process of a new pid namespace."""
-        from sandbox import syscalls
-
         syscalls.unshare(syscalls.CLONE_NEWPID)
         pid = os.fork()
         if pid != 0:
@@ -157,7 +143,7 @@ class Launcher:
             os.close(descriptor)
         uid = os.getuid() if self._rootless else self._config.uid_base + slot
         handler = sys.modules[self._config.preload].handle if self._config.preload else None
-        self._jail.Jail(connection, group, uid, handler).live()
+        jail.Jail(connection, group, uid, handler).live()
 
     def _kill(self, job: int) -> None:
         for buried in self._jails.values():
@@ -192,8 +178,6 @@ def _move_into_a_pid_namespace() -> None:
 
     The first process only waits, and takes the child with it if it is killed.
     """
-    from sandbox import syscalls
-
     syscalls.unshare(syscalls.CLONE_NEWPID)
     pid = os.fork()
     if pid != 0:
@@ -212,15 +196,16 @@ class _Buried:
 
 def warm(config: LauncherConfig) -> None:
     """Imports what forks will need, while the file system still shows it."""
-    for name in (*WARM_MODULES, *_OWN_MODULES):
+    for name in (*WARM_MODULES, *_WARM_CODECS):
         importlib.import_module(name)
     if config.preload:
         sys.path[:0] = config.python_path
         module = importlib.import_module(config.preload)
         module.warm_up()
-    sys.modules["sandbox.python_runner"].remember_own_modules()
+    python_runner.prepare()
+    gc.disable()  # a collection would touch, and so copy, what forks share; programs get it back
     gc.collect()
-    gc.freeze()  # a collection in a fork must not touch, and so copy, what is shared
+    gc.freeze()
 
 
 def ensure_stack() -> None:
@@ -236,8 +221,6 @@ def start(text: str) -> None:
     """Runs a launcher to its end. In a forked test this raises `sandbox.jail.Become`."""
     config = read_config(text)
     ensure_stack()
-    from sandbox import syscalls
-
     syscalls.set_thread_stack_bytes(THREAD_STACK_BYTES)
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     warm(config)
@@ -248,8 +231,6 @@ def start(text: str) -> None:
 
 def main() -> None:
     """Entry of the launcher process, and of every program that one of its forks becomes."""
-    from sandbox import python_runner, supervise
-
     try:
         start(sys.argv[1])
     except supervise.Become as become:

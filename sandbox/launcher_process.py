@@ -86,10 +86,12 @@ class LauncherProcess:
             command,
             pass_fds=[far.fileno()],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,  # never written: programs inherit a sys.stdout that knows it is a pipe
             env=_ENVIRONMENT,
         )
         far.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         loop.add_reader(near.fileno(), self._on_control)
         try:
             self._info = await asyncio.wait_for(asyncio.shield(self._ready), _START_SECONDS)

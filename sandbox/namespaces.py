@@ -49,15 +49,17 @@ def enter_root(binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict
 
 
 def isolate(cgroup_mounts: Sequence[str]) -> None:
-    """Turns a fresh pid namespace's first process into a jail's init."""
+    """Turns a fresh pid namespace's first process into a jail's init; its seccomp filter is every run's."""
     sys_.unshare(_NAMESPACES)
     sys_.mount("proc", "/proc", "proc", sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC, "hidepid=2")
     for path in cgroup_mounts:
         sys_.unmount(path)
     if os.geteuid() == 0:
+        # An ordinary user's jail must stay dumpable to own its /proc entries; there the supervisor's
+        # capabilities, which the program lacks, keep it from being read.
         sys_.prctl(sys_.PR_SET_DUMPABLE, 0)
-    # An ordinary user's jail must stay dumpable to own its /proc entries; there the supervisor's
-    # capabilities, which the program lacks, keep it from being read.
+    sys_.prctl(sys_.PR_SET_NO_NEW_PRIVS, 1)
+    sys_.install_seccomp(_FILTER)
 
 
 def mount_scratch(limits: Limits, uid: int) -> None:
@@ -82,16 +84,20 @@ def renew_scratch(limits: Limits, uid: int) -> None:
         os.chown(path, uid, uid if os.geteuid() == 0 else -1)
 
 
-def confine(limits: Limits, uid: int, *, has_memory_group: bool, has_process_group: bool) -> None:
-    """In a forked test, last before the program: limits, no privileges, seccomp."""
-    cpu = int(limits.cpu_seconds) + 2  # a second wall behind the supervisor's measured limit
-    stack = max(limits.memory_bytes, 8 << 20)
-    _limit(resource.RLIMIT_CPU, cpu)
+def limit_for_all_runs(limits: Limits) -> None:
+    """In the supervisor, once: what its runs inherit and what does not hinder itself."""
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-    _limit(resource.RLIMIT_FSIZE, max(FILE_BYTES, limits.output_bytes))
-    _limit(resource.RLIMIT_STACK, stack)
+    _limit(resource.RLIMIT_STACK, max(limits.memory_bytes, 8 << 20))
     _limit(resource.RLIMIT_MSGQUEUE, 0)
+
+
+def confine(limits: Limits, uid: int, *, has_memory_group: bool, has_process_group: bool) -> None:
+    """In a forked test, last before the program: its limits, and no privilege left."""
+    cpu = int(limits.cpu_seconds) + 2  # a second wall behind the supervisor's measured limit
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+    file_bytes = max(FILE_BYTES, limits.output_bytes)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     if not has_memory_group:
         _limit(resource.RLIMIT_DATA, limits.memory_bytes)
     if not has_process_group:
@@ -99,11 +105,10 @@ def confine(limits: Limits, uid: int, *, has_memory_group: bool, has_process_gro
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-    sys_.drop_capabilities()
+        os.setresuid(uid, uid, uid)  # the kernel empties every capability set with this
+    else:
+        sys_.drop_capabilities()
     sys_.prctl(sys_.PR_SET_DUMPABLE, 1)  # its own /proc/self, and with it /dev/stdin, is the program's again
-    sys_.prctl(sys_.PR_SET_NO_NEW_PRIVS, 1)
-    sys_.install_seccomp(_FILTER)
 
 
 def _limit(what: int, value: int) -> None:

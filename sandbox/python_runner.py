@@ -1,7 +1,8 @@
 """Runs a Python program in a fork of the warmed interpreter as `python3 /box/main.py` would.
 
-The program gets real descriptors behind sys.stdin, stdout and stderr, a fresh
-`__main__`, the usual handling of SystemExit and of uncaught exceptions, and the
+The program gets real descriptors behind sys.stdin, stdout and stderr (the stream
+objects are the launcher's own, unused, and the descriptors below them are the
+program's), a fresh `__main__`, the usual handling of SystemExit and of uncaught exceptions, and the
 usual end: threads joined, atexit run, objects of the module finalised, streams
 flushed. Different from a plain start: modules already imported cost nothing,
 the hash seed is fixed, and the interpreter's own teardown is skipped.
@@ -10,8 +11,8 @@ the hash seed is fixed, and the interpreter's own teardown is skipped.
 from __future__ import annotations
 
 import atexit
+import builtins
 import gc
-import io
 import marshal
 import os
 import sys
@@ -26,55 +27,34 @@ from sandbox.types import Mode
 
 PATH = "/box/main.py"
 _TESTS_PATH = "/box/tests.py"
-_STREAM_ERRORS = "surrogateescape"  # what python3 uses for stdin and stdout in the C.UTF-8 locale
-# Hidden from the program, but kept alive: to free them would touch, and so copy, hundreds of shared pages.
-_OURS: list[str] = []
-_HIDDEN: list[types.ModuleType | None] = []
+CALL_MODULE = "solution"
+_HIDDEN: list[types.ModuleType] = []
+_MAINS: dict[str, types.ModuleType] = {}
 DONE = b"done"
 UNSUPPORTED = b"!"  # first byte of a record that names a type outside the closed set
 
 
 def execute(order: Order) -> NoReturn:
     """Runs the program to its end and leaves the process."""
-    _open_streams()
     code = _code(order)
-    main = _fresh_main(order)
+    main = _main_of(order)
     status = _guarded(lambda: _enter(order, code, main))
     _leave(main, status)
 
 
-def remember_own_modules() -> None:
-    """In the launcher, once everything is imported: which modules no program should see."""
-    _OURS.extend(name for name in sys.modules if name == "sandbox" or name.startswith("sandbox."))
+def prepare() -> None:
+    """In the launcher, once everything is imported: what every program will find.
 
-
-def _open_streams() -> None:
-    stdin = io.TextIOWrapper(
-        io.BufferedReader(_named(0, "rb", "<stdin>")), encoding="utf-8", errors=_STREAM_ERRORS
-    )
-    stdout = _writer(1, "<stdout>", _STREAM_ERRORS, line_buffering=False)
-    stderr = _writer(2, "<stderr>", "backslashreplace", line_buffering=True)
-    sys.stdin = sys.__stdin__ = stdin  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = stdout  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = stderr  # type: ignore[misc]
-
-
-def _writer(descriptor: int, name: str, errors: str, *, line_buffering: bool) -> io.TextIOWrapper:
-    stream = io.TextIOWrapper(
-        io.BufferedWriter(_named(descriptor, "wb", name)),
-        encoding="utf-8",
-        errors=errors,
-        newline="\n",
-        line_buffering=line_buffering,
-    )
-    stream.mode = "w"  # type: ignore[misc]
-    return stream
-
-
-def _named(descriptor: int, mode: str, name: str) -> io.FileIO:
-    raw = io.FileIO(descriptor, mode, closefd=False)
-    raw.name = name
-    return raw
+    Whatever is done here, each fork has for nothing. Our modules leave sys.modules;
+    references in their functions keep them alive.
+    """
+    ours = [name for name in sys.modules if name == "sandbox" or name.startswith("sandbox.")]
+    _HIDDEN.extend(sys.modules.pop(name) for name in ours)
+    for name in ("__main__", CALL_MODULE):
+        module = types.ModuleType(name)
+        module.__dict__.update(__file__=PATH, __builtins__=builtins, __cached__=None)
+        _MAINS[name] = module
+    sys.path[0] = os.path.dirname(PATH)
 
 
 def _code(order: Order) -> types.CodeType:
@@ -92,18 +72,16 @@ def _code(order: Order) -> types.CodeType:
     return code
 
 
-def _fresh_main(order: Order) -> types.ModuleType:
-    """A new `__main__`; under CALL the guard `if __name__ == "__main__"` must not run."""
-    name = "__main__" if order.mode is not Mode.CALL else "solution"
-    main = types.ModuleType(name)
-    main.__dict__.update(__file__=PATH, __builtins__=sys.modules["builtins"], __cached__=None)
+def _main_of(order: Order) -> types.ModuleType:
+    """The module to run in; under CALL the guard `if __name__ == "__main__"` must not run."""
+    name = "__main__" if order.mode is not Mode.CALL else CALL_MODULE
+    main = _MAINS[name]
     sys.modules["__main__"] = sys.modules[name] = main
     sys.argv = [PATH, *order.argv]
     sys.orig_argv = ["python3", *sys.argv]
-    sys.path[0] = os.path.dirname(PATH)
-    for module in _OURS:
-        _HIDDEN.append(sys.modules.pop(module, None))
-    os.environ.update(order.environment)
+    if order.environment:
+        os.environ.update(order.environment)
+    gc.enable()
     return main
 
 

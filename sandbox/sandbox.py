@@ -17,6 +17,7 @@ from sandbox.frames import Frame
 from sandbox.languages import Kind, Language
 from sandbox.launcher import LauncherConfig
 from sandbox.launcher_process import JailChannel, LauncherProcess
+from sandbox.supervise import STARVATION_FACTOR
 from sandbox.types import Artefact, Case, Compilation, Limits, Mode, Outcome, Program, RunResult
 
 COMPILE_LIMITS = Limits(
@@ -255,7 +256,7 @@ class Session:
         """Runs the program (or `command`) on one case; raises JailLost."""
         argv = [*command] if command else _argv(self._kind, case.arguments)
         header = {"op": "run", "argv": argv, "keep_files": keep_files}
-        patience = self._limits.wall_seconds + _GRACE_SECONDS
+        patience = self._limits.wall_seconds * STARVATION_FACTOR + _GRACE_SECONDS
         answer = await self._channel.ask(Frame(header, (case.stdin, case.call)), within_seconds=patience)
         return _run_result(answer)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import mmap
 import os
 import select
@@ -28,6 +29,8 @@ from sandbox.types import Limits, Mode, Outcome
 STDERR_TAIL_BYTES = 64 << 10
 _CHUNK = 1 << 18
 _POLL_FLOOR_SECONDS = 0.002
+_STARVED_POLL_SECONDS = 0.05
+STARVATION_FACTOR = 10.0  # the wall limit is never extended beyond this multiple
 _CORES = os.cpu_count() or 1
 CALL_DESCRIPTOR, RECORD_DESCRIPTOR, CODE_DESCRIPTOR = 3, 4, 5
 _ENVIRONMENT = {
@@ -143,6 +146,12 @@ def run(order: Order, limits: Limits, group: Group, uid: int, connection: socket
     return _Supervised(order, limits, group, uid, connection).run()
 
 
+def limit_group(group: Group, limits: Limits) -> None:
+    """Sets a jail's limits on its group, once: the program's, and what the supervisor needs besides."""
+    group.limit_memory(limits.memory_bytes + (group.memory_bytes or 0))
+    group.limit_processes(limits.processes + 1)
+
+
 class _Supervised:
     """One run from fork to result."""
 
@@ -164,6 +173,7 @@ class _Supervised:
         plumbing = _Plumbing(self._order, self._limits)
         self._prepare_group()
         clock = _Clock(self._group, self._limits)
+        gc.freeze()  # what this supervisor made since must not be touched by the program's collections
         pid = os.fork()
         if pid == 0:
             self._become_program(plumbing)
@@ -176,12 +186,8 @@ class _Supervised:
         return self._conclude(status, stopped, cpu_seconds, clock.wall_seconds(), plumbing)
 
     def _prepare_group(self) -> None:
-        group, limits = self._group, self._limits
-        if not group.active:
-            return
-        self._baseline_bytes = group.memory_bytes or 0  # this supervisor's own; the limit is the program's
-        group.limit_memory(limits.memory_bytes + self._baseline_bytes)
-        group.limit_processes(limits.processes + 1)  # and this supervisor
+        group = self._group
+        self._baseline_bytes = group.memory_bytes or 0  # this supervisor's own
         group.reset_peak()
         self._kills_before = group.out_of_memory_kills
         self._refusals_before = group.refused_processes
@@ -385,6 +391,7 @@ class _Clock:
     def __init__(self, group: Group, limits: Limits) -> None:
         self._group = group
         self._limits = limits
+        self._most_wall_seconds = limits.wall_seconds * STARVATION_FACTOR
         self._started = time.monotonic()
         self._own_before = time.process_time()
         self._group_before = group.cpu_seconds
@@ -403,14 +410,18 @@ class _Clock:
     def patience_seconds(self) -> float:
         """How long no limit can be exceeded, if every core worked for this program."""
         cpu_left = (self._limits.cpu_seconds - self._used) / _CORES
-        return max(_POLL_FLOOR_SECONDS, min(cpu_left, self._limits.wall_seconds - self.wall_seconds()))
+        wall_left = self._limits.wall_seconds - self.wall_seconds()
+        if wall_left <= 0:
+            wall_left = _STARVED_POLL_SECONDS
+        return max(_POLL_FLOOR_SECONDS, min(cpu_left, wall_left))
 
     def exceeded(self, pid: int) -> Outcome | None:
         """The limit that is used up, if one is."""
         self._used = self._measure(pid)
         if self._used > self._limits.cpu_seconds:
             return Outcome.TIME_LIMIT
-        if self.wall_seconds() > self._limits.wall_seconds:
+        beyond = self.wall_seconds() - self._limits.wall_seconds
+        if beyond > 0 and (beyond > _starved_seconds() or self.wall_seconds() > self._most_wall_seconds):
             return Outcome.WALL_LIMIT
         return None
 
@@ -423,6 +434,22 @@ class _Clock:
                 with contextlib.suppress(OSError):  # it ended between the two calls
                     total += sys_.process_cpu_seconds(int(name))
         return total
+
+
+def _starved_seconds() -> float:
+    """How long the jail's most patient process was ready to run and got no core.
+
+    A busy machine's fault, not the program's: the wall limit is extended by it.
+    From the second field of /proc/PID/schedstat, in nanoseconds.
+    """
+    longest = 0.0
+    for name in os.listdir("/proc"):
+        if name.isdigit() and name != "1":
+            with contextlib.suppress(OSError):  # it ended between the two calls
+                descriptor = os.open(f"/proc/{name}/schedstat", os.O_RDONLY)
+                with os.fdopen(descriptor, "rb") as file:
+                    longest = max(longest, int(file.read().split()[1]) / 1e9)
+    return longest
 
 
 def _volunteer_for_out_of_memory() -> None:

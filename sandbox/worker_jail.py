@@ -8,6 +8,7 @@ the next one finds a fresh fork.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from sandbox import frames, namespaces
+from sandbox import frames, namespaces, supervise
 from sandbox import syscalls as sys_
 from sandbox.cgroups import Group
 from sandbox.frames import Frame
@@ -57,9 +58,7 @@ class WorkerSupervisor:
 
     def serve(self) -> None:
         """Serves until the end of the connection."""
-        group = self._group
-        group.limit_memory(self._limits.memory_bytes + (group.memory_bytes or 0))
-        group.limit_processes(self._limits.processes + 1)
+        supervise.limit_group(self._group, self._limits)
         while (frame := frames.receive(self._connection)) is not None:
             self._connection.sendall(frames.pack(self._call(frame)))
 
@@ -121,6 +120,7 @@ class WorkerSupervisor:
                 has_memory_group=self._group.limits_memory,
                 has_process_group=self._group.limits_processes,
             )
+            gc.enable()
             while (payload := _receive(connection)) is not None:
                 answer = self._handler(payload)
                 connection.sendall(_LENGTH.pack(len(answer)) + answer)

@@ -11,7 +11,9 @@ from sandbox.types import Case, Limits, Mode, Program, RunResult
 from server.locations import user_cache
 
 Run = Callable[..., Awaitable[RunResult]]
-LIMITS = Limits(cpu_seconds=1.0, wall_seconds=10.0, memory_bytes=128 << 20, output_bytes=1 << 20, processes=16)
+LIMITS = Limits(
+    cpu_seconds=1.0, wall_seconds=10.0, memory_bytes=128 << 20, output_bytes=1 << 20, processes=16
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -21,7 +21,6 @@ DENIED_CALLS = {  # x86_64 numbers: what the filter answers even before the kern
     "ptrace": 101,
     "process_vm_readv": 310,
     "keyctl": 250,
-    "mount": 165,
     "unshare": 272,
     "setns": 308,
     "open_by_handle_at": 304,
@@ -146,7 +145,9 @@ async def test_the_hosts_files_are_not_there(run: Run, tmp_path: Path) -> None:
 
 
 async def test_no_password_file_of_the_host(run: Run) -> None:
-    result = await run("import os\nprint(os.path.exists('/etc/shadow'), len(open('/etc/passwd').readlines()))")
+    result = await run(
+        "import os\nprint(os.path.exists('/etc/shadow'), len(open('/etc/passwd').readlines()))"
+    )
     assert result.stdout == b"False 2\n"
 
 
@@ -178,6 +179,14 @@ async def test_dangerous_calls_are_denied(name: str, run: Run) -> None:
     if os.uname().machine != "x86_64":
         pytest.skip("the numbers in this test are those of x86_64")
     source = f"import ctypes\nl = ctypes.CDLL(None, use_errno=True)\nr = l.syscall({DENIED_CALLS[name]}, 0, 0, 0, 0, 0)\nprint(r, ctypes.get_errno())"
+    assert (await run(source)).stdout == b"-1 1\n"
+
+
+@pytest.mark.parametrize(
+    "call", ["mount(b'x', b'/tmp', b'tmpfs', 0, 0)", "umount2(b'/tmp', 2)", "chroot(b'/tmp')"]
+)
+async def test_the_mount_tree_cannot_be_changed(call: str, run: Run) -> None:
+    source = f"import ctypes\nl = ctypes.CDLL(None, use_errno=True)\nprint(l.{call}, ctypes.get_errno())"
     assert (await run(source)).stdout == b"-1 1\n"
 
 
@@ -265,3 +274,24 @@ async def test_large_input_and_output_do_not_deadlock(run: Run) -> None:
     limits = Limits(cpu_seconds=5, wall_seconds=60, output_bytes=4 << 20)
     result = await run("import sys\nsys.stdout.write(sys.stdin.read())", data, limits=limits)
     assert result.stdout == data
+
+
+async def test_waiting_for_a_core_is_not_held_against_a_program(run: Run) -> None:
+    """Eight busy programs on two cores: each needs far more wall time than its limit, and passes."""
+    import asyncio
+
+    from sandbox.sandbox import SandboxConfig
+
+    crowded = Sandbox(SandboxConfig(slots=8))
+    await crowded.start()
+    source = "import time\nwhile time.process_time() < 0.6: pass\nprint('done')"
+    compilation = await crowded.compile(Program("python", source))
+    assert compilation.artefact is not None
+
+    async def one() -> Outcome:
+        async with crowded.session(compilation.artefact, Limits(cpu_seconds=5, wall_seconds=1.0)) as session:
+            return (await session.run(Case())).outcome
+
+    outcomes = await asyncio.gather(*(one() for _ in range(8)))
+    await crowded.close()
+    assert outcomes == [Outcome.OK] * 8

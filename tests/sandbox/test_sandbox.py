@@ -43,7 +43,9 @@ async def test_a_mixed_load_gets_its_outcomes_and_leaves_nothing() -> None:
     before = holdings()
     box = Sandbox(SandboxConfig(slots=4))
     await box.start()
-    limits = Limits(cpu_seconds=0.2, wall_seconds=60, memory_bytes=64 << 20, output_bytes=1 << 18, processes=8)
+    limits = Limits(
+        cpu_seconds=0.2, wall_seconds=60, memory_bytes=64 << 20, output_bytes=1 << 18, processes=8
+    )
     work = [(source, outcome) for source, outcome in MIX.items() for _ in range(8)]
     outcomes = await asyncio.gather(*(_one(box, source, limits) for source, _ in work))
     assert list(outcomes) == [outcome for _, outcome in work]
@@ -136,7 +138,7 @@ async def test_compile_errors_carry_their_diagnostics(sandbox: Sandbox) -> None:
 
 
 async def test_identical_programs_compile_once(sandbox: Sandbox) -> None:
-    program = Program("cpp", "#include <cstdio>\nint main() { std::puts(\"one\"); } // identical")
+    program = Program("cpp", '#include <cstdio>\nint main() { std::puts("one"); } // identical')
     first, second = await asyncio.gather(sandbox.compile(program), sandbox.compile(program))
     third = await sandbox.compile(program)
     assert first.artefact == second.artefact == third.artefact
@@ -145,7 +147,7 @@ async def test_identical_programs_compile_once(sandbox: Sandbox) -> None:
 
 
 async def test_a_compile_time_bomb_ends_at_its_limit(sandbox: Sandbox) -> None:
-    source = "template<int N> struct F { F<N-1> a; F<N-2> b; int v = a.v + b.v; };\n#include \"/dev/zero\"\nint main() {}"
+    source = 'template<int N> struct F { F<N-1> a; F<N-2> b; int v = a.v + b.v; };\n#include "/dev/zero"\nint main() {}'
     limits = Limits(cpu_seconds=1, wall_seconds=60, memory_bytes=512 << 20, processes=16)
     compilation = await sandbox.compile(Program("cpp", source), limits)
     assert compilation.artefact is None
@@ -161,7 +163,7 @@ async def test_cpp_reads_stdin_and_writes_stdout(run: Run) -> None:
 async def test_deep_recursion_in_cpp_has_the_memory_for_a_stack(run: Run) -> None:
     source = (
         "#include <cstdio>\nint deep(int n) { volatile char pad[64]; pad[0] = n; return n ? deep(n - 1) + pad[0] * 0 + 1 : 0; }\n"
-        "int main() { std::printf(\"%d\\n\", deep(500000)); }"
+        'int main() { std::printf("%d\\n", deep(500000)); }'
     )
     result = await run(source, language="cpp", limits=Limits(cpu_seconds=5, memory_bytes=256 << 20))
     assert result.stdout == b"500000\n"
@@ -192,7 +194,9 @@ async def test_call_does_not_run_the_main_guard(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["import sys; sys.exit(0)", "import os; os._exit(0)", "raise SystemExit"], ids=["exit", "_exit", "raise"]
+    "body",
+    ["import sys; sys.exit(0)", "import os; os._exit(0)", "raise SystemExit"],
+    ids=["exit", "_exit", "raise"],
 )
 async def test_a_call_that_ends_early_leaves_no_record(body: str, run: Run) -> None:
     result = await run(f"def f():\n    {body}", mode=Mode.CALL, function="f", case=Case(call=encode([])))
