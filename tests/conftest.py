@@ -1,0 +1,22 @@
+"""What every test may use: the repository's root, and tools that a host may lack."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree."""
+    return Path(__file__).parents[1]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.toolchain("g++")` skips, and says why in the summary, where the tool is missing."""
+    for marker in item.iter_markers("toolchain"):
+        missing = [tool for tool in marker.args if shutil.which(tool) is None]
+        if missing:
+            pytest.skip(f"not on this host: {', '.join(missing)}")
