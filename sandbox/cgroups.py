@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 PREFIX = "reward-jail-"
@@ -33,7 +32,8 @@ def probe(root: str = "/sys/fs/cgroup") -> Hierarchy:
 
 
 def _probe_v2(root: str) -> Hierarchy:
-    enabled = Path(root, "cgroup.subtree_control").read_text().split()
+    with open(f"{root}/cgroup.subtree_control") as file:
+        enabled = file.read().split()
     if {"memory", "pids"} <= set(enabled) and _writable(root):
         return Hierarchy(2, {"all": root})
     return Hierarchy(0)

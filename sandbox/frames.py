@@ -2,12 +2,12 @@
 
     u32 header length | u32 count | u32 length each | header | blobs
 
-Blobs carry stdin, stdout and executables without a second copy through JSON.
+The jail's side, without asyncio: every module imported here makes each fork dearer.
+The server's side is `sandbox.async_frames`. Blobs carry stdin, stdout and executables without a second copy through JSON.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import struct
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_FRAME_BYTES = 1 << 30
-_HEAD = struct.Struct("<II")
+HEAD = struct.Struct("<II")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ def pack(frame: Frame) -> bytes:
     """A frame as bytes."""
     header = json.dumps(frame.header, separators=(",", ":")).encode()
     lengths = struct.pack(f"<{len(frame.blobs)}I", *map(len, frame.blobs))
-    return b"".join((_HEAD.pack(len(header), len(frame.blobs)), lengths, header, *frame.blobs))
+    return b"".join((HEAD.pack(len(header), len(frame.blobs)), lengths, header, *frame.blobs))
 
 
-def _split(header_length: int, lengths: tuple[int, ...], body: bytes) -> Frame:
+def split(header_length: int, lengths: tuple[int, ...], body: bytes) -> Frame:
     blobs, position = [], header_length
     for length in lengths:
         blobs.append(body[position : position + length])
@@ -42,7 +42,7 @@ def _split(header_length: int, lengths: tuple[int, ...], body: bytes) -> Frame:
     return Frame(json.loads(body[:header_length]), blobs)
 
 
-def _check(total: int) -> int:
+def check_size(total: int) -> int:
     if total > MAX_FRAME_BYTES:
         raise ConnectionError(f"a frame of {total} bytes is over the limit")
     return total
@@ -50,14 +50,14 @@ def _check(total: int) -> int:
 
 def receive(connection: socket.socket) -> Frame | None:
     """Reads one frame, blocking; None at the end of the stream."""
-    head = _receive_exactly(connection, _HEAD.size)
+    head = _receive_exactly(connection, HEAD.size)
     if head is None:
         return None
-    header_length, count = _HEAD.unpack(head)
-    packed = _receive_exactly(connection, _check(4 * count))
+    header_length, count = HEAD.unpack(head)
+    packed = _receive_exactly(connection, check_size(4 * count))
     lengths = struct.unpack(f"<{count}I", packed or b"")
-    body = _receive_exactly(connection, _check(header_length + sum(lengths)))
-    return None if body is None else _split(header_length, lengths, body)
+    body = _receive_exactly(connection, check_size(header_length + sum(lengths)))
+    return None if body is None else split(header_length, lengths, body)
 
 
 def _receive_exactly(connection: socket.socket, size: int) -> bytes | None:
@@ -65,37 +65,6 @@ def _receive_exactly(connection: socket.socket, size: int) -> bytes | None:
     view, done = memoryview(buffer), 0
     while done < size:
         count = connection.recv_into(view[done:])
-        if count == 0:
-            return None
-        done += count
-    return bytes(buffer)
-
-
-async def send_async(connection: socket.socket, frame: Frame) -> None:
-    """Sends one frame without blocking the event loop; raises OSError if the peer is gone."""
-    await asyncio.get_running_loop().sock_sendall(connection, pack(frame))
-
-
-async def receive_async(connection: socket.socket) -> Frame | None:
-    """Reads one frame without blocking the event loop; None at the end of the stream."""
-    head = await _receive_exactly_async(connection, _HEAD.size)
-    if head is None:
-        return None
-    header_length, count = _HEAD.unpack(head)
-    packed = await _receive_exactly_async(connection, _check(4 * count)) if count else b""
-    if packed is None:
-        return None
-    lengths = struct.unpack(f"<{count}I", packed)
-    body = await _receive_exactly_async(connection, _check(header_length + sum(lengths)))
-    return None if body is None else _split(header_length, lengths, body)
-
-
-async def _receive_exactly_async(connection: socket.socket, size: int) -> bytes | None:
-    loop = asyncio.get_running_loop()
-    buffer = bytearray(size)
-    view, done = memoryview(buffer), 0
-    while done < size:
-        count = await loop.sock_recv_into(connection, view[done:])
         if count == 0:
             return None
         done += count

@@ -14,7 +14,6 @@ import socket
 import stat
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from sandbox import frames, namespaces, supervise
@@ -76,20 +75,21 @@ class Jail:
         namespaces.limit_for_all_runs(self._limits)
         if self._job["kind"] == "python":
             self._source = frame.blobs[0]
-            _write(Path("/box/main.py"), self._source, 0o644)
+            _write("/box/main.py", self._source, 0o644)
         elif frame.blobs:
-            _write(Path(EXECUTABLE), frame.blobs[0], 0o755)
+            _write(EXECUTABLE, frame.blobs[0], 0o755)
         supervise.limit_group(self._group, self._limits)
         return Frame({"ok": True})
 
     def _do_put(self, frame: Frame) -> Frame:
         """Places files in the working directory, owned by the program."""
         for name, content in zip(frame.header["paths"], frame.blobs, strict=True):
-            path = Path("/work", name)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path = f"/work/{name}"
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             _write(path, content, 0o644)
-            for owned in (path, *path.relative_to("/work").parents):
-                os.chown(Path("/work", owned), self._uid, -1)
+            while path != "/work":
+                os.chown(path, self._uid, -1, follow_symlinks=False)
+                path = os.path.dirname(path)
         return Frame({"ok": True})
 
     def _do_reset(self, frame: Frame) -> Frame:
@@ -139,7 +139,7 @@ class Jail:
         os._exit(0)
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
+def _write(path: str, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -149,7 +149,7 @@ def _read_regular(directory: str, name: str, max_bytes: int) -> bytes | None:
     """Reads a file below `directory` without following any link on the way."""
     descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     try:
-        for part in (parts := Path(name).parts):
+        for part in (parts := name.split("/")):
             flags = os.O_NOFOLLOW | (
                 os.O_RDONLY | os.O_NONBLOCK if part is parts[-1] else os.O_PATH | os.O_DIRECTORY
             )

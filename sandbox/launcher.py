@@ -133,7 +133,7 @@ class Launcher:
     def _fork_init(self) -> int:
         """Forks a child that is the first process of a new pid namespace."""
         syscalls.unshare(syscalls.CLONE_NEWPID)
-        pid = os.fork()
+        pid = syscalls.fork_plainly()
         if pid != 0:
             syscalls.setns(self._own_pid_namespace, syscalls.CLONE_NEWPID)  # where the next child would go
         return pid

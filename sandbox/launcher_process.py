@@ -12,7 +12,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 
-from sandbox import frames
+from sandbox import async_frames
 from sandbox.errors import JailLost, LauncherLost, SandboxUnavailable
 from sandbox.frames import Frame
 from sandbox.launcher import LauncherConfig
@@ -191,8 +191,8 @@ class JailChannel:
         """Sends a frame and returns the answer; raises JailLost, after killing, if none comes in time."""
         try:
             async with asyncio.timeout(within_seconds):
-                await frames.send_async(self._connection, frame)
-                answer = await frames.receive_async(self._connection)
+                await async_frames.send(self._connection, frame)
+                answer = await async_frames.receive(self._connection)
         except TimeoutError as error:
             self.kill()
             raise JailLost(f"a jail gave no answer within {within_seconds:.0f} s") from error

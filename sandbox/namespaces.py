@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Sequence
-from pathlib import Path
 
 from sandbox import root, seccomp
 from sandbox import syscalls as sys_
@@ -37,9 +36,9 @@ def enter_user_namespace() -> None:
     """Becomes root of a new user namespace that maps only the caller; raises OSError where forbidden."""
     uid, gid = os.geteuid(), os.getegid()
     sys_.unshare(sys_.CLONE_NEWUSER)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
 
 
 def enter_root(binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:

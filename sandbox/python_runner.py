@@ -5,7 +5,9 @@ objects are the launcher's own, unused, and the descriptors below them are the
 program's), a fresh `__main__`, the usual handling of SystemExit and of uncaught exceptions, and the
 usual end: threads joined, atexit run, objects of the module finalised, streams
 flushed. Different from a plain start: modules already imported cost nothing,
-the hash seed is fixed, and the interpreter's own teardown is skipped.
+the hash seed and the start of the `random` module's sequence are fixed (the same
+program gets the same verdict every time), and the interpreter's own teardown is
+skipped.
 """
 
 from __future__ import annotations

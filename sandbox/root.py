@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from sandbox import syscalls as sys_
 
@@ -70,23 +69,28 @@ def _staged(path: str) -> str:
 def _write_synthetic() -> None:
     for path, text in _SYNTHETIC.items():
         os.makedirs(_staged(os.path.dirname(path)), exist_ok=True)
-        Path(_staged(path)).write_text(text)
+        with open(_staged(path), "x") as file:
+            file.write(text)
 
 
 def _bind(source: str, path: str, *, directory: bool) -> None:
     target = _staged(path)
     os.makedirs(target if directory else os.path.dirname(target), exist_ok=True)
     if not directory:
-        Path(target).touch()
+        _touch(target)
     sys_.mount(source, target, "", sys_.MS_BIND)
     sys_.mount("", target, "", _READ_ONLY | os.statvfs(target).f_flag & _KEPT_FLAGS)
+
+
+def _touch(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
 
 
 def _make_devices() -> None:
     os.makedirs(_staged("/dev"), exist_ok=True)
     for name in DEVICES:
         target = _staged(f"/dev/{name}")
-        Path(target).touch()
+        _touch(target)
         sys_.mount(f"/dev/{name}", target, "", sys_.MS_BIND)
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", _staged(f"/dev/{name}"))

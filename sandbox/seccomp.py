@@ -14,7 +14,7 @@ for them, and no way to a user namespace that would give it one.
 from __future__ import annotations
 
 import errno
-import platform
+import os
 import struct
 from typing import NamedTuple
 
@@ -152,7 +152,7 @@ def build_filter(machine: str = "") -> bytes:
     A search tree over the call numbers: the kernel walks the program once per
     call number when it is installed, which a plain chain makes slow.
     """
-    machine = machine or platform.machine()
+    machine = machine or os.uname().machine
     if machine not in _AUDIT_ARCH:
         raise OSError(f"no seccomp filter for machine {machine}")
     numbers = [call.x86_64 if machine == "x86_64" else call.aarch64 for call in DENIED]

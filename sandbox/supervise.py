@@ -174,7 +174,7 @@ class _Supervised:
         self._prepare_group()
         clock = _Clock(self._group, self._limits)
         gc.freeze()  # what this supervisor made since must not be touched by the program's collections
-        pid = os.fork()
+        pid = sys_.fork_plainly()
         if pid == 0:
             self._become_program(plumbing)
         plumbing.close_program_side()

@@ -27,7 +27,7 @@ from server.verify.math.verifier import MathVerifier
 
 T = TypeVar("T")
 MATH_WORKER = "server.verify.math.worker"
-ATTEMPTS = 2  # a service fault is tried once more before it is reported
+ATTEMPTS = 3  # a service fault is tried again before it is reported
 # From strongest to weakest, as the docs order them.
 _STRENGTH = {"docker": 3, "namespaces": 2, "landlock": 1}
 

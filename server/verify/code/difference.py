@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 EXCERPT_CHARS = 80
+_MOST_CHARS = 300  # of a path, or of a value that has many parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Difference:
     got: str
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
+        place = f"{self.where[:_MOST_CHARS]}: " if self.where else ""
         return f"{place}expected {self.expected}, got {self.got}"
 
 
@@ -41,7 +42,7 @@ class _Excerpt(reprlib.Repr):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maxlevel, self.maxstring, self.maxother = 4, EXCERPT_CHARS, EXCERPT_CHARS
+        self.maxlevel, self.maxstring, self.maxother = 3, EXCERPT_CHARS, EXCERPT_CHARS
 
     def repr_int(self, x: int, level: int) -> str:
         # repr() of an int beyond 4300 digits raises, and is quadratic before that.
@@ -50,4 +51,5 @@ class _Excerpt(reprlib.Repr):
 
 def excerpt_value(value: Any) -> str:
     """A bounded `repr` of a plain value; lone surrogates come out escaped."""
-    return _Excerpt().repr(value)
+    text = _Excerpt().repr(value)
+    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}..."

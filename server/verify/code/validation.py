@@ -87,7 +87,8 @@ def _tolerance(asked: pb.FloatTolerance) -> Tolerance:
 
 
 def _check_call(tests: pb.CallTests, path: str) -> None:
-    if not tests.function.removeprefix("Solution.").isidentifier():
+    name = tests.function.removeprefix("Solution.")
+    if not (name.isascii() and name.isidentifier()):
         raise invalid(f"{path}.function", "must be the name of a function, or Solution.name")
     for index, case in enumerate(tests.cases):
         if not isinstance(read_json(case.args, f"{path}.cases[{index}].args"), list):

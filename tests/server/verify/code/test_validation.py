@@ -49,6 +49,7 @@ def test_takes(task: dict[str, Any]) -> None:
         (call("[]", expected="-Infinity"), "code.call.cases[1].expected"),
         (call("[]", function=""), "code.call.function"),
         (call("[]", function="a b"), "code.call.function"),
+        (call("[]", function="\u00e9"), "code.call.function"),
         ({**STDIO, "scoring": "best"}, "code.scoring"),
         ({**STDIO, "checker": pb.Checker(name="nearly")}, "code.checker"),
         ({**STDIO, "checker": pb.Checker(program=pb.CheckerProgram())}, "code.checker.program"),

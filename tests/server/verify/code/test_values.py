@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -103,3 +104,14 @@ def test_a_tolerance_is_for_floats() -> None:
     assert compare_values(1.0, NAN, JSON, tolerance) is not None
     assert compare_values(1.0, 10**400, JSON, tolerance) is not None
     assert compare_values(1.0, True, JSON, tolerance) is not None
+
+
+def test_explanations_are_short() -> None:
+    wide: Any = [["x" * 1000] * 50] * 50
+    deep: Any = 1
+    for _ in range(150):
+        deep = {"k" * 100: deep}
+    assert len(str(compare_values(wide, None, JSON))) < 1000
+    assert len(str(compare_values(deep, {}, JSON))) < 1000
+    other = json.loads(json.dumps(deep).replace("1}", "2}"))
+    assert len(str(compare_values(deep, other, JSON))) < 1000
