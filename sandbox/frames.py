@@ -3,7 +3,9 @@
     u32 header length | u32 count | u32 length each | header | blobs
 
 The jail's side, without asyncio: every module imported here makes each fork dearer.
-The server's side is `sandbox.async_frames`. Blobs carry stdin, stdout and executables without a second copy through JSON.
+The server's side is `sandbox.async_frames`.
+
+Blobs carry stdin, stdout and executables without a second copy through JSON.
 """
 
 from __future__ import annotations

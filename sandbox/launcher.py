@@ -39,7 +39,7 @@ WARM_MODULES = tuple(
     datetime decimal enum fractions functools gc heapq io itertools json linecache math numbers operator
     os os.path queue random re statistics string struct sys textwrap threading time traceback types
     typing warnings weakref
-    """.split()
+    """.split()  # noqa: SIM905
 )
 _WARM_CODECS = ("encodings.idna", "encodings.latin_1")
 

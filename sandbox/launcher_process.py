@@ -18,6 +18,7 @@ from sandbox.frames import Frame
 from sandbox.launcher import LauncherConfig
 
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_INTERPRETER = os.path.realpath(sys.executable)
 _PROGRAM = f"import sys; sys.path[0] = {_PACKAGE_PARENT!r}; from sandbox.launcher import main; main()"
 _START_SECONDS = 60.0
 _END_SECONDS = 10.0
@@ -80,7 +81,7 @@ class LauncherProcess:
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
         config = LauncherConfig(**{**asdict(self._config), "control": far.fileno()})
-        command = [os.path.realpath(sys.executable), "-s", "-S", "-c", _PROGRAM, json.dumps(asdict(config))]
+        command = [_INTERPRETER, "-s", "-S", "-c", _PROGRAM, json.dumps(asdict(config))]
         # No preexec_fn: the child is vforked and exec'd, which is safe beside gRPC's threads.
         self._process = subprocess.Popen(  # noqa: ASYNC220 - returns as soon as the child has exec'd
             command,

@@ -479,7 +479,7 @@ def _exec(order: Order) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
     environment = {**_ENVIRONMENT, **order.environment}
     try:
-        os.execvpe(order.argv[0], order.argv, environment)
+        os.execvpe(order.argv[0], order.argv, environment)  # noqa: S606 - this is what a jail is for
     except OSError as error:
         os.write(2, f"{order.argv[0]}: {error.strerror}\n".encode())
     os._exit(127)

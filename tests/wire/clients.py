@@ -210,11 +210,11 @@ def _refusal(error: grpc.aio.AioRpcError) -> Refusal:
 
 async def until_metric(client: HttpClient, name: str, value: float) -> None:
     """Waits until a sample has a value; the test's timeout is the limit."""
-    while await client.metric(name) != value:  # noqa: ASYNC110  # another process has no event for us
+    while await client.metric(name) != value:  # another process has no event for us
         await asyncio.sleep(0.02)
 
 
 async def until_not_ready(client: HttpClient) -> None:
     """Waits until the server says that it is going."""
-    while await client.ready():  # noqa: ASYNC110  # as above
+    while await client.ready():  # as above
         await asyncio.sleep(0.02)

@@ -1,0 +1,65 @@
+"""Small faults put into correct Python programs, one at a time."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+
+_SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Add,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.FloorDiv,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+    ast.In: ast.NotIn,
+}
+
+
+def mutants(source: str, function: str, most: int) -> Iterator[str]:
+    """At most `most` mutants of the program, their faults spread evenly over the function's sites."""
+    tree = ast.parse(source)
+    sites = [node for node in ast.walk(_function(tree, function)) if _mutable(node)]
+    step = max(1, -(-len(sites) // most))
+    for site in sites[::step]:
+        mutant = copy.deepcopy(tree)
+        _mutate(_twin(mutant, tree, site))
+        yield ast.unparse(mutant)
+
+
+def _function(tree: ast.Module, name: str) -> ast.AST:
+    return next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
+
+
+def _twin(mutant: ast.AST, tree: ast.AST, site: ast.AST) -> ast.AST:
+    pairs = zip(ast.walk(mutant), ast.walk(tree), strict=True)
+    return next(twin for twin, original in pairs if original is site)
+
+
+def _mutable(node: ast.AST) -> bool:
+    if isinstance(node, ast.Compare):
+        return type(node.ops[0]) in _SWAPPED
+    if isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign):
+        return type(node.op) in _SWAPPED
+    if isinstance(node, ast.Constant):
+        return type(node.value) in (int, bool)
+    return isinstance(node, ast.Return) and node.value is not None
+
+
+def _mutate(node: ast.AST) -> None:
+    if isinstance(node, ast.Compare):
+        node.ops[0] = _SWAPPED[type(node.ops[0])]()
+    elif isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign):
+        node.op = _SWAPPED[type(node.op)]()
+    elif isinstance(node, ast.Constant):
+        node.value = not node.value if isinstance(node.value, bool) else node.value + 1
+    elif isinstance(node, ast.Return):
+        node.value = ast.Constant(None)

@@ -1,0 +1,85 @@
+"""Recipes: what is accepted, and that a mistake is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from trainer_client.errors import RecipeError
+from trainer_client.recipe import load_recipe, recipe_as_toml, shipped_recipes
+
+STAGE = '[[stage]]\nname = "m"\ndomain = "math"\nsteps = 3\nmax_response_tokens = 16\n'
+GOOD = f'name = "x"\n{STAGE}'
+
+
+def load(tmp_path, text):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    return load_recipe(path)
+
+
+def test_defaults_fill_in(tmp_path):
+    recipe = load(tmp_path, GOOD)
+    assert recipe.stage[0].group_size == 8
+    assert recipe.total_steps == 3
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_load_and_survive_writing(tmp_path, name):
+    recipe = load_recipe(name)
+    assert load(tmp_path, recipe_as_toml(recipe)) == recipe
+
+
+def test_response_lengths_of_the_default_recipe_never_shrink():
+    lengths = [stage.max_response_tokens for stage in load_recipe().stage]
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (f'name = "x"\ncolour = 1\n{STAGE}', r"^colour: unknown"),
+        (f"{GOOD}lenght = 1\n", r"^stage\[0\]\.lenght: unknown"),
+        (f'name = "x"\n[model]\nlayer = 2\n{STAGE}', r"^model\.layer: unknown"),
+        (STAGE, r"^name: missing"),
+        ('name = "x"\n', r"^stage: missing"),
+        ('name = "x"\nstage = []\n', r"^stage: at least one"),
+        ('name = "x"\n[[stage]]\nname = "m"\n', r"^stage\[0\]\.domain: missing"),
+        (GOOD.replace('"math"', '"chess"'), r"^stage\[0\]\.domain: 'chess'"),
+        (GOOD.replace("steps = 3", 'steps = "3"'), r"^stage\[0\]\.steps: int"),
+        (GOOD.replace("steps = 3", "steps = true"), r"^stage\[0\]\.steps: int"),
+        (GOOD.replace("steps = 3", "steps = 0"), r"^stage\[0\]\.steps: must be above 0"),
+        (f"{GOOD}group_size = 1\n", r"^stage\[0\]\.group_size: must be at least 2"),
+        (f"{GOOD}temperature = 0\n", r"^stage\[0\]\.temperature: must be above 0"),
+        (f"{GOOD}problems = 3\n", r"^stage\[0\]\.problems: fewer than prompts_per_step"),
+        (f'name = "x"\n[warm_start]\nslip_rate = 1.5\n{STAGE}', r"^warm_start\.slip_rate: must lie"),
+        (f'name = "x"\n[compute]\nengine = "abacus"\n{STAGE}', r"^compute\.engine: must be one of"),
+        (f'name = "x"\nmodel = 3\n{STAGE}', r"^model: a table"),
+        ('name = "x"\nstage = 3\n', r"^stage: an array of tables"),
+        (GOOD + STAGE, r"^stage: names must differ"),
+        ("name = ", r"not TOML"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, text, key):
+    with pytest.raises(RecipeError, match=key):
+        load(tmp_path, text)
+
+
+def test_a_missing_file_says_which_recipes_ship(tmp_path):
+    with pytest.raises(RecipeError, match="tiny"):
+        load_recipe(tmp_path / "none.toml")
+
+
+def test_client_recipe_and_help_need_no_torch():
+    code = (
+        "import sys, trainer_client.client, trainer_client.cli, trainer_client.recipe\n"
+        "trainer_client.cli.main(['run', '--dry-run'])\n"
+        "heavy = {'torch', 'transformers', 'matplotlib', 'rich', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(','.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "completions to sample" in done.stdout
