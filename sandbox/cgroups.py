@@ -49,13 +49,22 @@ def _writable(directory: str) -> bool:
     return True
 
 
-def remove_stale(hierarchy: Hierarchy, owner: str) -> None:
-    """Removes the groups that a killed launcher of this `owner` left behind."""
+def remove_stale(hierarchy: Hierarchy, family: str) -> bool:
+    """Removes the groups that killed launchers of this `family` left; False if some are still in use.
+
+    A group with living processes cannot be removed, so this harms nobody.
+    """
+    clean = True
     for directory in hierarchy.directories.values():
         for name in os.listdir(directory):
-            if name.startswith(f"{PREFIX}{owner}-"):
-                with contextlib.suppress(OSError):
+            if name.startswith(f"{PREFIX}{family}"):
+                try:
                     os.rmdir(f"{directory}/{name}")
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    clean = False
+    return clean
 
 
 class Group:

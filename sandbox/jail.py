@@ -58,6 +58,7 @@ class Jail:
 
     def _set_up(self) -> None:
         sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
+        supervise.reserve_program_descriptors()
         self._group.open_files()
         self._group.join()
         namespaces.isolate(self._group.mount_points)
@@ -72,12 +73,12 @@ class Jail:
         self._job = frame.header
         self._limits = Limits(**frame.header["limits"])
         namespaces.mount_scratch(self._limits, self._uid)
-        namespaces.limit_for_all_runs(self._limits)
         if self._job["kind"] == "python":
             self._source = frame.blobs[0]
             _write("/box/main.py", self._source, 0o644)
         elif frame.blobs:
             _write(EXECUTABLE, frame.blobs[0], 0o755)
+        namespaces.restrict_all_runs(self._limits, self._uid)
         supervise.limit_group(self._group, self._limits)
         return Frame({"ok": True})
 
@@ -133,6 +134,7 @@ class Jail:
         assert self._handler is not None
         self._limits = Limits(**frame.header["limits"])
         namespaces.mount_scratch(self._limits, self._uid)
+        namespaces.restrict_all_runs(self._limits, self._uid)
         supervisor = WorkerSupervisor(self._connection, self._handler, self._limits, self._group, self._uid)
         self._connection.sendall(frames.pack(Frame({"ok": True})))
         supervisor.serve()

@@ -22,6 +22,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,9 @@ WARM_MODULES = tuple(
     typing warnings weakref
     """.split()  # noqa: SIM905
 )
+# A killed launcher's jails die by themselves, but their groups only empty once they have.
+_STALE_ATTEMPTS, _STALE_PAUSE_SECONDS = 100, 0.02
+_KEPT: list[BaseException] = []
 _WARM_CODECS = ("encodings.idna", "encodings.latin_1")
 
 
@@ -49,7 +53,8 @@ class LauncherConfig:
     """What the server tells a launcher at its start."""
 
     control: int  # descriptor of the control socket
-    owner: str  # names its control groups
+    family: str  # names its control groups, and those of the launchers before it
+    generation: int  # counts them, so that no two share a name
     slots: int  # most jails at once; each has a uid of its own
     cgroup_version: int = 0
     cgroup_directories: dict[str, str] = field(default_factory=dict)
@@ -82,7 +87,7 @@ class Launcher:
 
     def prepare(self) -> None:
         """Enters the namespaces and the small root, then tells the server."""
-        cgroups.remove_stale(self._hierarchy, self._config.owner)
+        cgroups.remove_stale(self._hierarchy, self._config.family)
         if self._rootless:
             namespaces.enter_user_namespace()
             _move_into_a_pid_namespace()
@@ -121,7 +126,7 @@ class Launcher:
             connection.close()  # the server sees a lost jail and asks again
             return
         slot = self._free_slots.pop()
-        group = cgroups.Group(self._hierarchy, f"{self._config.owner}-{slot}")
+        group = cgroups.Group(self._hierarchy, f"{self._config.family}{self._config.generation}-{slot}")
         pid = self._fork_init()
         if pid == 0:
             self._become_jail(connection, group, slot)
@@ -171,6 +176,10 @@ class Launcher:
             os.kill(buried.pid, signal.SIGKILL)
         for descriptor in list(self._jails):
             self._bury(descriptor)
+        for _ in range(_STALE_ATTEMPTS):
+            if cgroups.remove_stale(self._hierarchy, self._config.family):
+                return
+            time.sleep(_STALE_PAUSE_SECONDS)
 
 
 def _move_into_a_pid_namespace() -> None:
@@ -235,6 +244,7 @@ def main() -> None:
         start(sys.argv[1])
     except supervise.Become as become:
         program = become.order
+        _KEPT.append(become)  # with its frames: to free what they hold would touch, and so copy, shared pages
     except BaseException:  # noqa: BLE001 - the log must say why there is no launcher
         traceback.print_exc()
         os._exit(1)

@@ -83,31 +83,31 @@ def renew_scratch(limits: Limits, uid: int) -> None:
         os.chown(path, uid, uid if os.geteuid() == 0 else -1)
 
 
-def limit_for_all_runs(limits: Limits) -> None:
+def restrict_all_runs(limits: Limits, uid: int) -> None:
     """In the supervisor, once: what its runs inherit and what does not hinder itself."""
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_STACK, max(limits.memory_bytes, 8 << 20))
     _limit(resource.RLIMIT_MSGQUEUE, 0)
+    _limit(resource.RLIMIT_FSIZE, max(FILE_BYTES, limits.output_bytes))
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
 
 
 def confine(limits: Limits, uid: int, *, has_memory_group: bool, has_process_group: bool) -> None:
     """In a forked test, last before the program: its limits, and no privilege left."""
     cpu = int(limits.cpu_seconds) + 2  # a second wall behind the supervisor's measured limit
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
-    file_bytes = max(FILE_BYTES, limits.output_bytes)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     if not has_memory_group:
         _limit(resource.RLIMIT_DATA, limits.memory_bytes)
     if not has_process_group:
         _limit(resource.RLIMIT_NPROC, limits.processes)
     if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)  # the kernel empties every capability set with this
     else:
         sys_.drop_capabilities()
-    sys_.prctl(sys_.PR_SET_DUMPABLE, 1)  # its own /proc/self, and with it /dev/stdin, is the program's again
+    sys_.become_dumpable()  # its own /proc/self, and with it /dev/stdin, is the program's again
 
 
 def _limit(what: int, value: int) -> None:

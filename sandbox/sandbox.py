@@ -154,7 +154,8 @@ class Sandbox:
         hierarchy = cgroups.probe()
         return LauncherConfig(
             control=-1,
-            owner=f"{os.getpid()}-programs",
+            family=f"{os.getpid()}-programs",
+            generation=self.launchers_started,
             slots=2 * self.slots + 8,  # a jail's burial must not hold up the next one
             cgroup_version=hierarchy.version,
             cgroup_directories=hierarchy.directories,

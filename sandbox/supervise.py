@@ -33,6 +33,7 @@ _STARVED_POLL_SECONDS = 0.05
 STARVATION_FACTOR = 10.0  # the wall limit is never extended beyond this multiple
 _CORES = os.cpu_count() or 1
 CALL_DESCRIPTOR, RECORD_DESCRIPTOR, CODE_DESCRIPTOR = 3, 4, 5
+_PLACES = 6  # 0 to 5, see `_Plumbing`
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/work",
@@ -144,6 +145,18 @@ class _Drain:
 def run(order: Order, limits: Limits, group: Group, uid: int, connection: socket.socket) -> Run:
     """Runs `order` once. In the forked child it raises `Become` (Python) or execs."""
     return _Supervised(order, limits, group, uid, connection).run()
+
+
+def reserve_program_descriptors() -> None:
+    """In a jail's first process, first of all: keeps the places of a program's descriptors taken.
+
+    Whatever is opened later lies above them and can be moved down without a collision.
+    """
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    connections = [fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, 3) for _ in range(_PLACES)]
+    for descriptor in (null, *connections):
+        if descriptor >= _PLACES:
+            os.close(descriptor)
 
 
 def limit_group(group: Group, limits: Limits) -> None:
@@ -348,15 +361,12 @@ class _Plumbing:
 
     def take_program_side(self) -> None:
         """In the child: moves the descriptors to their places and closes all others."""
-        high = [
-            None if descriptor is None else fcntl.fcntl(descriptor, fcntl.F_DUPFD, 64)
-            for descriptor in self._program_side
-        ]
-        os.closerange(3, 64)
-        for place, descriptor in enumerate(high):
-            if descriptor is not None:
+        for place, descriptor in enumerate(self._program_side):
+            if descriptor is None:
+                os.close(place)
+            else:
                 os.dup2(descriptor, place)
-        os.closerange(len(high), 4096)
+        os.closerange(_PLACES, 4096)
 
     def mark_started(self) -> None:
         """In the child: tells the supervisor that every restriction is in place."""

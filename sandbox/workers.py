@@ -47,6 +47,7 @@ class JailedWorkers:
         self._launcher: LauncherProcess | None = None
         self._starting = asyncio.Lock()
         self._closed = False
+        self._launchers_started = 0
         self.budget_kills = 0
 
     @property
@@ -127,6 +128,7 @@ class JailedWorkers:
                 present = LauncherProcess(self._launcher_config())
                 await present.start()
                 self._launcher = present
+                self._launchers_started += 1
             return present
 
     def _launcher_config(self) -> LauncherConfig:
@@ -137,7 +139,8 @@ class JailedWorkers:
         )
         return LauncherConfig(
             control=-1,
-            owner=f"{os.getpid()}-workers",
+            family=f"{os.getpid()}-workers",
+            generation=self._launchers_started,
             slots=2 * self._count + 4,
             cgroup_version=hierarchy.version,
             cgroup_directories=hierarchy.directories,
