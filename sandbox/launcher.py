@@ -126,7 +126,14 @@ class Launcher:
             connection.close()  # the server sees a lost jail and asks again
             return
         slot = self._free_slots.pop()
-        group = cgroups.Group(self._hierarchy, f"{self._config.family}{self._config.generation}-{slot}")
+        name = f"{self._config.family}{self._config.generation}-{slot}"
+        try:
+            group = cgroups.Group(self._hierarchy, name)
+        except OSError:
+            traceback.print_exc()  # one jail without a group is one lost jail, not the end of all
+            self._free_slots.insert(0, slot)
+            connection.close()
+            return
         pid = self._fork_init()
         if pid == 0:
             self._become_jail(connection, group, slot)

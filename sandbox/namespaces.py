@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 from collections.abc import Sequence
 
 from sandbox import root, seccomp
@@ -93,6 +94,8 @@ def restrict_all_runs(limits: Limits, uid: int) -> None:
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
+    # Last: the kernel forgets it whenever credentials change.
+    sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def confine(limits: Limits, uid: int, *, has_memory_group: bool, has_process_group: bool) -> None:

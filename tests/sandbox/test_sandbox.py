@@ -15,7 +15,6 @@ from sandbox.errors import JailLost, LauncherLost, SandboxError, UnknownLanguage
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Case, Limits, Mode, Outcome, Program
 from sandbox.values import decode, encode
-from server.locations import user_cache
 from tests.leaks import descendants, holdings
 from tests.sandbox.conftest import LIMITS, Run
 
@@ -272,14 +271,18 @@ def _as_nobody(program: str) -> subprocess.CompletedProcess[str]:
         )
 
 
-async def test_a_precompiled_header_changes_no_verdict() -> None:
-    box = Sandbox(SandboxConfig(slots=1))
-    await box.start()
+async def test_a_precompiled_header_changes_no_verdict(sandbox: Sandbox) -> None:
+    plain = Sandbox(SandboxConfig(slots=1))
+    await plain.start()
     program = Program("cpp", "#include <bits/stdc++.h>\nint main() { std::cout << std::gcd(4, 6); }")
-    plain = await box.compile(program)
-    assert plain.artefact is not None
-    await box.close()
-    assert user_cache().parts
+    outputs = []
+    for box in (sandbox, plain):
+        compilation = await box.compile(program)
+        assert compilation.artefact is not None
+        async with box.session(compilation.artefact, LIMITS) as session:
+            outputs.append((await session.run(Case())).stdout)
+    await plain.close()
+    assert outputs == [b"2", b"2"]
 
 
 async def test_a_closed_sandbox_refuses() -> None:
