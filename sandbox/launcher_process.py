@@ -149,6 +149,7 @@ class LauncherProcess:
             socket.send_fds(self._control, [order], [far.fileno()])
         except OSError as error:
             near.close()
+            self._on_loss()
             raise LauncherLost("the launcher does not answer") from error
         finally:
             far.close()

@@ -87,7 +87,7 @@ class RewardCore:
             verdict = await _with_retry(request, judge)
         verdict.id = request.id
         verdict.isolation = ISOLATION
-        verdict.timing.total_seconds = time.monotonic() - started
+        _complete_timing(verdict, time.monotonic() - started)
         return verdict
 
     def _judge_of(self, request: pb.VerifyRequest) -> Callable[[], Awaitable[pb.Verdict]]:
@@ -168,6 +168,16 @@ class RewardCore:
             raise StartupError(f"isolation backend {asked!r} is not in this version; it has {ISOLATION!r}")
         if _STRENGTH[ISOLATION] < _STRENGTH[floor]:
             raise StartupError(f"min_isolation is {floor!r}, and this version gives {ISOLATION!r}")
+
+
+def _complete_timing(verdict: pb.Verdict, total_seconds: float) -> None:
+    """A code request waits whenever it neither compiles nor runs; a math check is counted whole as running."""
+    timing = verdict.timing
+    timing.total_seconds = total_seconds
+    if verdict.HasField("code"):
+        timing.queue_seconds = max(0.0, total_seconds - timing.compile_seconds - timing.run_seconds)
+    else:
+        timing.run_seconds = total_seconds
 
 
 def _check_extraction(policy: str) -> None:

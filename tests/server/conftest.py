@@ -34,7 +34,7 @@ class Running:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for something that has no event of its own; the test's timeout is the limit."""
-    while not condition():  # noqa: ASYNC110  # see the line above
+    while not condition():  # see the line above
         await asyncio.sleep(0.005)
 
 

@@ -1,0 +1,83 @@
+"""Typed values survive the way in and out; what is outside the closed set is named."""
+
+from __future__ import annotations
+
+import collections
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.values import MAX_DEPTH, Unsupported, decode, encode
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+KEYS = SCALARS | st.tuples(SCALARS, SCALARS)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    SCALARS | st.complex_numbers(allow_nan=False),
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(KEYS, inner) | st.frozensets(KEYS)
+    ),
+    max_leaves=20,
+)
+
+
+def typed(value: Any) -> Any:
+    """A value with every type beside it, so that 1, 1.0 and True differ, and -0.0 and 0.0."""
+    if isinstance(value, list | tuple):
+        return type(value), [typed(item) for item in value]
+    if isinstance(value, dict):
+        return dict, [(typed(k), typed(v)) for k, v in value.items()]
+    if isinstance(value, frozenset):
+        return frozenset, sorted(map(repr, map(typed, value)))
+    return type(value), repr(value)
+
+
+@given(VALUES)
+def test_values_come_back_as_they_were(value: Any) -> None:
+    assert typed(decode(encode(value))) == typed(value)
+
+
+def test_nan_and_infinity_come_back() -> None:
+    assert math.isnan(decode(encode(math.nan)))
+    assert decode(encode([math.inf, -math.inf])) == [math.inf, -math.inf]
+
+
+def test_integers_beyond_the_digit_limit_come_back() -> None:
+    assert decode(encode(10**6000)) == 10**6000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        len,
+        collections.Counter("a"),
+        collections.deque(),
+        type("Int", (int,), {})(1),
+        range(3),
+        iter([]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_types_outside_the_set_are_named(value: object) -> None:
+    with pytest.raises(Unsupported, match=type(value).__name__):
+        encode([value])
+
+
+def test_depth_is_bounded() -> None:
+    value: list[Any] = []
+    for _ in range(MAX_DEPTH + 1):
+        value = [value]
+    with pytest.raises(Unsupported, match="deeper"):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b'{"x": 1}', b'{"i": 1, "f": 2}', b'{"i": "zz"}', b"[" * 5000 + b"]" * 5000, b'{"d": [1]}'],
+)
+def test_anything_else_is_no_value(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        decode(data)
