@@ -51,8 +51,8 @@ async def workers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Jai
         patch.syspath_prepend(str(directory))
         pool = JailedWorkers(WorkerConfig("upper_handler", count=2, memory_bytes=128 << 20))
         await pool.start()
-    yield pool
-    await pool.close()
+        yield pool
+        await pool.close()
 
 
 async def test_calls_are_answered(workers: JailedWorkers) -> None:

@@ -11,7 +11,6 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from tests.trainer_client.fake_server import FakeServer
-
 from trainer_client.model import Policy, make_policy
 from trainer_client.recipe import ModelSettings
 from trainer_client.retry import RetryPolicy

@@ -11,8 +11,8 @@ from trainer_client import checkpoint as module
 from trainer_client.checkpoint import Position, find_checkpoints, newest_checkpoint, save_checkpoint
 from trainer_client.errors import CheckpointError
 from trainer_client.model import Policy, load_policy
-from trainer_client.warm_start import supervised_step
 from trainer_client.tasks.pools import worked_examples
+from trainer_client.warm_start import supervised_step
 
 
 def trained(policy: Policy) -> tuple[Policy, torch.optim.AdamW]:

@@ -6,10 +6,10 @@ import random
 
 import grpc
 import pytest
-from tests.trainer_client.conftest import QUICK
-from tests.trainer_client.fake_server import FakeServer, abort, verdict
 
 from protos.reward.v1 import reward_pb2 as pb
+from tests.trainer_client.conftest import QUICK
+from tests.trainer_client.fake_server import FakeServer, abort, verdict
 from trainer_client.client import (
     AsyncRewardClient,
     RetryPolicy,

@@ -1,4 +1,4 @@
-"""Whole runs of a very small recipe against the fake server: what is learned from, what is written, what survives."""
+"""Whole runs of a very small recipe against the fake server: what is learned, written and survived."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import pytest
 from protos.reward.v1 import reward_pb2 as pb
 from tests.trainer_client.conftest import TINY_MODEL
 from tests.trainer_client.fake_server import FakeServer, abort, verdict
+from trainer_client import report, trainer, warm_start
 from trainer_client.checkpoint import find_checkpoints
 from trainer_client.cli import main
 from trainer_client.metrics import read_metrics
@@ -36,6 +37,16 @@ SMALL = Recipe(
     evaluation=Evaluation(problems=4, every_steps=2, max_response_tokens=8),
     rewards=Rewards(deadline_seconds=30.0),
 )
+
+
+REAL_DRAWING = report.draw_report
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out what takes long and is tested elsewhere: pictures, and a tokenizer from a large corpus."""
+    monkeypatch.setattr(report, "draw_report", lambda folder, recipe: None)
+    monkeypatch.setattr(warm_start, "CORPUS_EXAMPLES", 50)
 
 
 def reward_for(request: pb.VerifyRequest) -> float:
@@ -67,7 +78,8 @@ def curve(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_run_leaves_what_it_promises(ruled, tmp_path, capsys):
+def test_a_run_leaves_what_it_promises(ruled, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report, "draw_report", REAL_DRAWING)
     folder = tmp_path / "run"
     assert run(ruled, folder) == 0
     lines = curve(folder)
@@ -123,8 +135,6 @@ def test_a_killed_run_goes_on_on_the_same_curve(ruled, tmp_path, monkeypatch, st
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(ruled, whole) == 0
 
-    from trainer_client import trainer
-
     def killing(*args: Any, **kwargs: Any) -> Any:
         if kwargs["label"] == f"step{steps_before}":
             raise Killed
@@ -141,8 +151,6 @@ def test_a_killed_run_goes_on_on_the_same_curve(ruled, tmp_path, monkeypatch, st
 
 
 def test_a_run_killed_in_the_warm_start_goes_on_on_the_same_curve(ruled, tmp_path, monkeypatch):
-    from trainer_client import trainer
-
     monkeypatch.setattr(trainer, "WARM_START_CHECKPOINT_STEPS", 1)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(ruled, whole) == 0
@@ -243,39 +251,31 @@ def test_resume_wants_the_same_recipe(ruled, tmp_path, capsys):
     assert "holds no run" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_ends(ruled, tmp_path, number):
+def test_a_signal_saves_and_ends(ruled, tmp_path, policy):
     """The command as a process: the signal comes in mid-run, then the run goes on to the same curve."""
-    recipe = replace(SMALL, stage=(replace(SMALL.stage[0], steps=12),))
+    policy.save(tmp_path / "policy")  # a Hugging Face checkpoint as the start
+    start = replace(SMALL.model, path=str(tmp_path / "policy"))
+    recipe = replace(SMALL, model=start, stage=(replace(SMALL.stage[0], steps=12),))
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert run(ruled, whole, recipe=recipe) == 0
 
-    def slow(request: pb.VerifyRequest, attempt: int) -> pb.Verdict:
+    def interrupting(request: pb.VerifyRequest, attempt: int) -> pb.Verdict:
         if request.id == "step5/0":
-            signalled.send_signal(number)
+            process.send_signal(signal.SIGINT)
             time.sleep(0.5)
         return judge_by_rule(request, attempt)
 
     path = tmp_path / "stopped.toml"
     path.write_text(recipe_as_toml(recipe))
-    ruled.faults = slow
-    ruled.attempts.clear()
-    command = [
-        sys.executable,
-        "-m",
-        "trainer_client",
-        "run",
-        str(path),
-        "--out",
-        str(stopped),
-        "--server",
-        ruled.address,
-    ]
+    ruled.faults = interrupting
+    command = [sys.executable, "-m", "trainer_client", "run", str(path), "--out", str(stopped)]
+    command += ["--server", ruled.address]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as signalled:
-        output, _ = signalled.communicate()
-    assert signalled.returncode == 128 + number
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        output, _ = process.communicate()
+    assert process.returncode == 128 + signal.SIGINT
     assert "checkpoint saved in" in output
+    assert (stopped / "report.png").exists()
     assert len(curve(stopped)) < len(curve(whole))
     ruled.faults = judge_by_rule
     assert run(ruled, stopped, "--resume", recipe=recipe) == 0
