@@ -77,8 +77,10 @@ class JailedWorkers:
         channel = await self._idle.get()
         keep: JailChannel | None = None
         try:
-            if channel is None or channel.lost:
-                channel = await self._open()
+            if channel is not None and channel.lost:
+                channel.close()
+                channel = None
+            channel = channel or await self._open()
             answer = await self._ask(channel, payload, cpu_seconds)
             keep = channel
         finally:
