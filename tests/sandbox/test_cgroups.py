@@ -1,0 +1,89 @@
+"""Control groups: the real ones of this machine, and the v2 dialect on plain files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sandbox import cgroups
+from sandbox.cgroups import PREFIX, Group, Hierarchy
+
+REAL = cgroups.probe()
+FAMILY = f"{os.getpid()}-test"
+V2_FILES = {
+    "memory.max": "max",
+    "memory.swap.max": "max",
+    "memory.current": "4096",
+    "memory.peak": "8192",
+    "memory.events": "low 0\noom 3\noom_kill 2\n",
+    "pids.max": "max",
+    "pids.events": "max 5\n",
+    "cpu.stat": "usage_usec 1500000\nuser_usec 1\n",
+}
+
+
+@pytest.fixture
+def fake_v2(tmp_path: Path) -> Group:
+    """A group whose files are plain ones, named and filled as cgroup v2 has them."""
+    group = Group(Hierarchy(2, {"all": str(tmp_path)}), "x-0")
+    for name, text in V2_FILES.items():
+        (tmp_path / f"{PREFIX}x-0" / name).write_text(text)
+    group.open_files()
+    return group
+
+
+def test_v2_is_read_in_its_own_words(fake_v2: Group) -> None:
+    assert (fake_v2.memory_bytes, fake_v2.peak_bytes) == (4096, 8192)
+    assert (fake_v2.out_of_memory_kills, fake_v2.refused_processes) == (2, 5)
+    assert fake_v2.cpu_seconds == 1.5
+
+
+def test_v2_limits_are_written_without_swap(fake_v2: Group, tmp_path: Path) -> None:
+    assert fake_v2.limit_memory(123456)
+    assert fake_v2.limit_processes(7)
+    directory = tmp_path / f"{PREFIX}x-0"
+    assert (directory / "memory.max").read_text().startswith("123456")
+    assert (directory / "memory.swap.max").read_text().startswith("0")
+    assert (directory / "pids.max").read_text().startswith("7")
+
+
+def test_v2_counts_only_where_the_controllers_are_enabled(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("memory pids")
+    (tmp_path / "cgroup.subtree_control").write_text("cpu")
+    assert cgroups.probe(str(tmp_path)).version == 0
+    (tmp_path / "cgroup.subtree_control").write_text("memory pids")
+    assert cgroups.probe(str(tmp_path)) == Hierarchy(2, {"all": str(tmp_path)})
+
+
+def test_no_hierarchy_is_no_group(tmp_path: Path) -> None:
+    assert cgroups.probe(str(tmp_path)).version == 0
+    group = Group(Hierarchy(0), "none")
+    group.open_files()
+    group.join()
+    assert not group.active
+    assert (group.memory_bytes, group.cpu_seconds, group.out_of_memory_kills) == (None, None, 0)
+    assert not group.limit_memory(1)
+    group.remove()
+
+
+@pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
+def test_a_real_group_comes_and_goes() -> None:
+    group = Group(REAL, f"{FAMILY}0-1")
+    group.open_files()
+    assert group.limit_memory(64 << 20)
+    assert group.memory_bytes == 0
+    group.remove()
+    assert [n for d in REAL.directories.values() for n in os.listdir(d) if FAMILY in n] == []
+
+
+@pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
+def test_what_a_killed_launcher_left_is_removed_and_nothing_else() -> None:
+    Group(REAL, f"{FAMILY}0-1")
+    other = Group(REAL, f"{os.getpid()}-other0-1")
+    assert cgroups.remove_stale(REAL, FAMILY)
+    names = [n for d in REAL.directories.values() for n in os.listdir(d)]
+    assert not any(FAMILY in name for name in names)
+    assert any(f"{os.getpid()}-other" in name for name in names)
+    other.remove()
