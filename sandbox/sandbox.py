@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 import platform
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sandbox import artefacts, cgroups, languages
-from sandbox.errors import SandboxUnavailable, UnknownLanguage
+from sandbox.errors import SandboxError, SandboxUnavailable, UnknownLanguage
 from sandbox.frames import Frame
 from sandbox.languages import Kind, Language
 from sandbox.launcher import LauncherConfig
@@ -72,6 +73,7 @@ class Sandbox:
         self._state = _State()
         self._starting = asyncio.Lock()
         self._closed = False
+        self._precompiling: asyncio.Task[None] | None = None
         self.launchers_started = 0
 
     async def start(self) -> None:
@@ -79,10 +81,15 @@ class Sandbox:
         await self._launcher()
         for row in languages.LANGUAGES:
             self._state.languages[row.name] = await self._self_test(row)
+        if self._state.languages[languages.CPP.name].available:
+            self._precompiling = asyncio.create_task(self._precompile(languages.CPP))
 
     async def close(self) -> None:
         """Ends the launcher and every jail; afterwards nothing of the sandbox is left."""
         self._closed = True
+        if self._precompiling is not None:
+            self._precompiling.cancel()
+            await asyncio.gather(self._precompiling, return_exceptions=True)
         if self._state.launcher is not None:
             await self._state.launcher.close()
 
@@ -192,7 +199,7 @@ class Sandbox:
             return result, found.get(product)
 
     async def _self_test(self, row: Language) -> LanguageStatus:
-        """Finds the version, prepares what speeds the language up, and runs hello-world."""
+        """Finds the version and runs hello-world."""
         if row.kind is Kind.PYTHON:
             status = LanguageStatus(row, platform.python_version(), available=True)
         else:
@@ -201,8 +208,6 @@ class Sandbox:
                 return LanguageStatus(row, reason=f"{row.version_command[0]} does not run here")
             status = LanguageStatus(row, result.stdout.decode().strip(), available=True)
         self._state.languages[row.name] = status
-        if row is languages.CPP:
-            await self._precompile(row)
         return await self._say_hello(status)
 
     async def _say_hello(self, status: LanguageStatus) -> LanguageStatus:
@@ -229,20 +234,33 @@ class Sandbox:
         return [f"-I{directory}"] if directory is not None and directory.exists() else []
 
     async def _precompile(self, row: Language) -> None:
-        """Compiles <bits/stdc++.h> once per toolchain: most of a C++ program's compile time."""
+        """Compiles <bits/stdc++.h> once per toolchain, beside the first requests.
+
+        It is most of a C++ program's compile time; without it programs compile slower, not otherwise.
+        """
         directory = self._precompiled_directory(row)
         if directory is None or directory.exists():
             return
         unit = b"#include <bits/stdc++.h>\n"
         command = ("g++", *languages.CPP_FLAGS, "-x", "c++-header", "stdc++.h", "-o", "stdc++.h.gch")
-        result, product = await self._build(command, {"stdc++.h": unit}, "stdc++.h.gch", COMPILE_LIMITS)
+        try:
+            result, product = await self._build(command, {"stdc++.h": unit}, "stdc++.h.gch", COMPILE_LIMITS)
+        except SandboxError:
+            return  # the next start tries again
         if result.outcome is not Outcome.OK or product is None:
-            return  # slower, not wrong: the header is then read as text
-        staged = directory.with_name(f"{directory.name}.{os.getpid()}")
-        (staged / "bits").mkdir(parents=True)
-        (staged / "bits" / "stdc++.h.gch").write_bytes(product)
-        with contextlib.suppress(OSError):  # another server finished first
-            staged.rename(directory)
+            return
+        await asyncio.to_thread(_publish, directory, product)
+
+
+def _publish(directory: Path, header: bytes) -> None:
+    """Puts a precompiled header in place at once and whole, or not at all."""
+    staged = directory.with_name(f"{directory.name}.{os.getpid()}")
+    (staged / "bits").mkdir(parents=True)
+    (staged / "bits" / "stdc++.h.gch").write_bytes(header)
+    try:
+        staged.rename(directory)
+    except OSError:
+        shutil.rmtree(staged)  # another server was faster
 
 
 class Session:

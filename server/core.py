@@ -171,7 +171,7 @@ class RewardCore:
 
 
 def _complete_timing(verdict: pb.Verdict, total_seconds: float) -> None:
-    """A code request waits whenever it neither compiles nor runs; a math check is counted whole as running."""
+    """A code request waits whenever it neither compiles nor runs; a math check counts whole as running."""
     timing = verdict.timing
     timing.total_seconds = total_seconds
     if verdict.HasField("code"):

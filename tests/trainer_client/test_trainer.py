@@ -239,15 +239,15 @@ def test_no_server_is_said_at_once(tmp_path, capsys, monkeypatch):
 
 def test_a_folder_is_not_run_into_twice(ruled, tmp_path, capsys):
     assert run(ruled, tmp_path / "run") == 0
-    assert run(ruled, tmp_path / "run") == 1
+    assert run(ruled, tmp_path / "run") == 2
     assert "--resume" in capsys.readouterr().err
 
 
 def test_resume_wants_the_same_recipe(ruled, tmp_path, capsys):
     assert run(ruled, tmp_path / "run") == 0
-    assert run(ruled, tmp_path / "run", "--resume", "--seed", "5") == 1
+    assert run(ruled, tmp_path / "run", "--resume", "--seed", "5") == 2
     assert "another recipe or seed" in capsys.readouterr().err
-    assert run(ruled, tmp_path / "none", "--resume") == 1
+    assert run(ruled, tmp_path / "none", "--resume") == 2
     assert "holds no run" in capsys.readouterr().err
 
 
