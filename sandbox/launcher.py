@@ -222,6 +222,7 @@ def warm(config: LauncherConfig) -> None:
     gc.disable()  # a collection would touch, and so copy, what forks share; programs get it back
     gc.collect()
     gc.freeze()
+    syscalls.give_back_free_heap()
 
 
 def ensure_stack() -> None:

@@ -123,6 +123,13 @@ def fork_plainly() -> int:
     return _checked(_fork_in_place(), "fork")
 
 
+def give_back_free_heap() -> None:
+    """malloc_trim(3), where the C library has it: pages that hold nothing need not be copied by forks."""
+    trim = getattr(_libc, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def set_thread_stack_bytes(size: int) -> None:
     """Sets glibc's default stack size of new threads; a no-op on other C libraries."""
     setter = getattr(_libc, "pthread_setattr_default_np", None)
