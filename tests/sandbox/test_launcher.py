@@ -1,0 +1,60 @@
+"""The launcher: configuration, warm modules, and that it holds nothing worth stealing."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from sandbox.launcher import WARM_MODULES, LauncherConfig, read_config
+from sandbox.sandbox import Sandbox, SandboxConfig
+
+
+def test_the_configuration_survives_its_journey() -> None:
+    config = LauncherConfig(
+        control=7,
+        family="1-x",
+        generation=2,
+        slots=3,
+        cgroup_version=1,
+        cgroup_directories={"memory": "/a"},
+        binds=("/b",),
+        python_path=("/c",),
+        preload="m",
+    )
+    assert read_config(json.dumps(asdict(config))) == config
+
+
+def test_no_warm_module_is_named_twice() -> None:
+    assert len(WARM_MODULES) == len(set(WARM_MODULES))
+
+
+async def test_the_launcher_knows_none_of_the_servers_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hidden")
+    box = Sandbox(SandboxConfig(slots=1))
+    await box.start()
+    assert box.launcher is not None
+    process = Path(f"/proc/{box.launcher.info.pid}")
+    environment = (process / "environ").read_bytes()
+    mounts = (process / "mounts").read_text().splitlines()
+    descriptors = [os.readlink(process / "fd" / name) for name in os.listdir(process / "fd")]
+    await box.close()
+    assert b"SECRET_TOKEN" not in environment
+    assert all(line.split()[1] != "/old" for line in mounts)
+    assert not any(path.startswith(os.getcwd()) for path in descriptors)
+
+
+async def test_only_modules_that_forks_may_share_are_loaded() -> None:
+    """Each of these would make every fork dearer, or start threads in the launcher."""
+    box = Sandbox(SandboxConfig(slots=1))
+    await box.start()
+    assert box.launcher is not None
+    pid = box.launcher.info.pid
+    mapped = Path(f"/proc/{pid}/maps").read_text()
+    threads = len(os.listdir(f"/proc/{pid}/task"))
+    await box.close()
+    assert threads == 1
+    assert not any(library in mapped for library in ("_ssl", "libcrypto", "_asyncio", "numpy"))
