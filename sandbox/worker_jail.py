@@ -1,7 +1,7 @@
 """Inside a jail: supervises a worker that answers calls with a preloaded handler.
 
 The worker is a fork of the warmed interpreter, confined like any program. A call
-that exceeds its CPU or wall budget, or kills the worker, costs that call only:
+that exceeds its CPU, wall or memory budget, or kills the worker, costs that call only:
 the next one finds a fresh fork.
 """
 
@@ -66,6 +66,7 @@ class WorkerSupervisor:
         worker = self._living_worker()
         worker.calls += 1
         payload = frame.blobs[0]
+        kills_before = self._group.out_of_memory_kills
         try:
             worker.connection.sendall(_LENGTH.pack(len(payload)) + payload)
             answer = self._await(worker, frame.header["cpu_seconds"], frame.header["wall_seconds"])
@@ -74,6 +75,8 @@ class WorkerSupervisor:
         if isinstance(answer, bytes):
             return Frame({"status": "ok"}, (answer,))
         self._bury(worker)
+        if self._group.out_of_memory_kills > kills_before:
+            answer = "budget"  # memory is a budget too: the same call would be killed again
         return Frame({"status": answer or "lost"})
 
     def _await(self, worker: _Worker, cpu_seconds: float, wall_seconds: float) -> bytes | str | None:
