@@ -1,0 +1,143 @@
+"""The default recipe on several seeds against a running reward server: a table, a picture, one JSON line.
+
+    reward-server serve &
+    python -m bench.recipe.seeds --seeds 0 1 2
+
+Runs go one after another, each into `runs/bench-SEED`. Results are kept beside
+this file as `seeds.json` and `seeds.png`, with date, commit and machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trainer_client.metrics import Line, read_metrics
+
+HERE = Path(__file__).parent
+DOMAINS = ("math", "code")
+
+
+def main() -> None:
+    """Runs the seeds and reports."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--recipe", default="tiny")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--server", default="127.0.0.1:50051")
+    parser.add_argument("--keep", type=Path, default=HERE, help="where seeds.json and seeds.png go")
+    options = parser.parse_args()
+    results = [run_seed(options.recipe, seed, options.server) for seed in options.seeds]
+    print(table(results))
+    summary = circumstances() | {"recipe": options.recipe, "seeds": results}
+    (options.keep / "seeds.json").write_text(json.dumps(summary, indent=1) + "\n")
+    draw(options.seeds, options.keep / "seeds.png")
+    print(json.dumps(summary))
+
+
+def run_seed(recipe: str, seed: int, server: str) -> dict[str, Any]:
+    """One run from nothing; its figures."""
+    folder = folder_of(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "trainer_client", "run", recipe, "--seed", str(seed)]
+    subprocess.run([*command, "--out", str(folder), "--server", server], check=True)
+    return figures(read_metrics(folder / "metrics.jsonl")) | {
+        "seed": seed,
+        "total_seconds": round(time.perf_counter() - began, 1),
+    }
+
+
+def folder_of(seed: int) -> Path:
+    """Where a seed's run lies."""
+    return Path("runs") / f"bench-{seed}"
+
+
+def figures(lines: Sequence[Line]) -> dict[str, Any]:
+    """Held-out accuracy before and after, and what training cost, of one run's metrics."""
+    evaluations = [line for line in lines if line["kind"] == "eval"]
+    train = [line for line in lines if line["kind"] == "train"]
+    accuracy = {
+        f"{domain}_{when}": round(line[domain], 4)
+        for domain in DOMAINS
+        for when, line in (("start", evaluations[0]), ("end", evaluations[-1]))
+    }
+    return accuracy | {
+        "held_out_problems": evaluations[0]["math_judged"],
+        "unjudged": sum(line["unjudged"] for line in train),
+        "step_seconds": round(
+            sum(
+                line["sample_seconds"] + line["exposed_reward_seconds"] + line["update_seconds"]
+                for line in train
+            ),
+            1,
+        ),
+        "exposed_reward_seconds": round(sum(line["exposed_reward_seconds"] for line in train), 1),
+        "largest_logprob_gap": max(line["logprob_gap"] for line in train),
+    }
+
+
+def circumstances() -> dict[str, Any]:
+    """When, on what and of which commit."""
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": git.stdout.strip(),
+        "cpus": os.cpu_count(),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """The figures for a person."""
+    rows = [f"{'seed':>4}  {'math':>16}  {'code':>16}  {'minutes':>7}  {'unjudged':>8}"]
+    for one in results:
+        changes = [f"{one[f'{domain}_start']:.1%} -> {one[f'{domain}_end']:.1%}" for domain in DOMAINS]
+        minutes = one["total_seconds"] / 60
+        rows.append(
+            f"{one['seed']:>4}  {changes[0]:>16}  {changes[1]:>16}  {minutes:7.1f}  {one['unjudged']:>8}"
+        )
+    return "\n".join(rows)
+
+
+def draw(seeds: Sequence[int], path: Path) -> None:
+    """Held-out accuracy of all seeds over the policy updates."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for domain, colour in zip(DOMAINS, ("C0", "C1"), strict=True):
+        for seed in seeds:
+            lines = [
+                line for line in read_metrics(folder_of(seed) / "metrics.jsonl") if line["kind"] == "eval"
+            ]
+            points = [(line["step"], line[domain]) for line in lines]
+            axes.plot(
+                *zip(*points, strict=True),
+                color=colour,
+                marker="o",
+                label=domain if seed == seeds[0] else None,
+            )
+    axes.set(xlabel="policy updates", ylabel="held-out accuracy", ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

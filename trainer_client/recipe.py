@@ -1,0 +1,274 @@
+"""A recipe: everything that decides a run, as typed values read from a TOML file.
+
+Nothing here needs torch, so that a laptop can check a recipe for a cluster.
+Unknown keys and values out of range are errors that name the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from trainer_client.errors import RecipeError
+from trainer_client.tasks.problem import DOMAINS, Domain
+
+DEFAULT_RECIPE = "tiny"
+ENGINES = ("transformers",)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The policy: a Hugging Face checkpoint (`path`), or with an empty path a small Qwen2 of these sizes."""
+
+    path: str = ""
+    vocabulary_size: int = 512
+    hidden_size: int = 128
+    layers: int = 4
+    heads: int = 4
+    key_value_heads: int = 2
+    feed_forward_size: int = 384
+    max_positions: int = 512
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Supervised steps before the first reward; `steps = 0` leaves the model as it is.
+
+    `slip_rate` is the share of worked examples that carry a typical mistake.
+    """
+
+    steps: int = 0
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    slip_rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How the work is spread. `threads` are torch's; one leaves the other core to the reward server."""
+
+    engine: str = "transformers"
+    threads: int = 1
+    micro_batch_size: int = 32
+    gradient_clip: float = 1.0
+    logprob_tolerance: float = 1e-2
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out accuracy: every `every_steps` steps and at the ends, one completion for each problem."""
+
+    problems: int = 128
+    every_steps: int = 20
+    temperature: float = 0.6
+    max_response_tokens: int = 96
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """The reward server and the patience with it."""
+
+    server: str = "127.0.0.1:50051"
+    deadline_seconds: float = 300.0
+    max_in_flight: int = 256
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the schedule: a domain, a response length and how to sample and step in it."""
+
+    name: str
+    domain: Domain
+    steps: int
+    max_response_tokens: int
+    group_size: int = 8
+    prompts_per_step: int = 16
+    temperature: float = 1.0
+    learning_rate: float = 1e-6
+    problems: int = 1000
+    max_level: int = 99
+    mask_truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run. Stages are trained in the order of the file."""
+
+    name: str
+    stage: tuple[Stage, ...]
+    seed: int = 0
+    checkpoint_every_steps: int = 10
+    model: ModelSettings = field(default_factory=ModelSettings)
+    warm_start: WarmStart = field(default_factory=WarmStart)
+    compute: Compute = field(default_factory=Compute)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    rewards: Rewards = field(default_factory=Rewards)
+
+    @property
+    def total_steps(self) -> int:
+        """Policy updates of all stages together."""
+        return sum(stage.steps for stage in self.stage)
+
+
+def load_recipe(source: str | Path = DEFAULT_RECIPE) -> Recipe:
+    """Reads and validates a recipe: a path, or the name of one that ships with the package.
+
+    Raises RecipeError, naming the key at fault.
+    """
+    text = _recipe_text(source)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{source}: not TOML: {error}") from error
+    recipe = typing.cast(Recipe, _build(Recipe, table, ""))
+    _validate(recipe)
+    return recipe
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files("trainer_client") / "recipes"
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def _recipe_text(source: str | Path) -> str:
+    if str(source) in shipped_recipes():
+        return (resources.files("trainer_client") / "recipes" / f"{source}.toml").read_text()
+    try:
+        return Path(source).read_text()
+    except OSError as error:
+        names = ", ".join(shipped_recipes())
+        raise RecipeError(
+            f"{source}: cannot be read ({error.strerror}); recipes that ship: {names}"
+        ) from error
+
+
+def _build(kind: type[Any], table: Mapping[str, Any], path: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    fields = {item.name: item for item in dataclasses.fields(kind)}
+    for key in table:
+        if key not in fields:
+            raise RecipeError(f"{path}{key}: unknown key; known here: {', '.join(sorted(fields))}")
+    for name, item in fields.items():
+        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if required and name not in table:
+            raise RecipeError(f"{path}{name}: missing")
+    return kind(**{key: _value(hints[key], value, f"{path}{key}") for key, value in table.items()})
+
+
+def _value(hint: Any, value: Any, path: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise RecipeError(f"{path}: a table is wanted, not {value!r}")
+        return _build(typing.cast(type[Any], hint), value, f"{path}.")
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            raise RecipeError(f"{path}: an array of tables is wanted, not {value!r}")
+        kind = typing.get_args(hint)[0]
+        return tuple(_build(kind, entry, f"{path}[{index}].") for index, entry in enumerate(value))
+    return _scalar(hint, value, path)
+
+
+def _scalar(hint: Any, value: Any, path: str) -> Any:
+    if typing.get_origin(hint) is typing.Literal:
+        if value not in typing.get_args(hint):
+            raise RecipeError(f"{path}: {value!r} is none of {', '.join(typing.get_args(hint))}")
+        return value
+    assert isinstance(hint, type)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise RecipeError(f"{path}: {hint.__name__} is wanted, not {value!r}")
+    return value
+
+
+# Value rules by field name: a name means the same everywhere in a recipe.
+_Rule = tuple[Callable[[Any], bool], str]
+_POSITIVE: _Rule = (lambda value: value > 0, "must be above 0")
+_NOT_NEGATIVE: _Rule = (lambda value: value >= 0, "must not be below 0")
+_SHARE: _Rule = (lambda value: 0 <= value <= 1, "must lie between 0 and 1")
+_GROUP: _Rule = (
+    lambda value: value >= 2,
+    "must be at least 2: one completion has no group to be compared with",
+)
+_RULES: dict[str, _Rule] = {
+    "group_size": _GROUP,
+    "slip_rate": _SHARE,
+    "seed": _NOT_NEGATIVE,
+    "engine": (lambda value: value in ENGINES, f"must be one of {', '.join(ENGINES)}"),
+}
+
+
+def _validate(recipe: Recipe) -> None:
+    if not recipe.stage:
+        raise RecipeError("stage: at least one is needed")
+    _check_values(recipe, "")
+    names = [stage.name for stage in recipe.stage]
+    if len(set(names)) != len(names):
+        raise RecipeError("stage: names must differ")
+    for index, stage in enumerate(recipe.stage):
+        if stage.problems < stage.prompts_per_step:
+            raise RecipeError(
+                f"stage[{index}].problems: fewer than prompts_per_step ({stage.prompts_per_step})"
+            )
+
+
+def _check_values(node: Any, path: str) -> None:
+    for item in dataclasses.fields(node):
+        value, where = getattr(node, item.name), f"{path}{item.name}"
+        if dataclasses.is_dataclass(value):
+            _check_values(value, f"{where}.")
+        elif isinstance(value, tuple):
+            for index, entry in enumerate(value):
+                _check_values(entry, f"{where}[{index}].")
+        else:
+            _check_value(item.name, value, where, is_warm_start=isinstance(node, WarmStart))
+
+
+def _check_value(name: str, value: Any, where: str, *, is_warm_start: bool) -> None:
+    rule = _RULES.get(name)
+    if rule is None and isinstance(value, int | float) and not isinstance(value, bool):
+        rule = _NOT_NEGATIVE if is_warm_start else _POSITIVE
+    if rule is not None and not rule[0](value):
+        raise RecipeError(f"{where}: {rule[1]}, it is {value!r}")
+
+
+def held_domains(recipe: Recipe) -> list[Domain]:
+    """The domains that the recipe trains, in a fixed order."""
+    return [domain for domain in DOMAINS if any(stage.domain == domain for stage in recipe.stage)]
+
+
+def recipe_as_toml(recipe: Recipe) -> str:
+    """The resolved recipe, every default written out; reading it back gives an equal recipe."""
+    top, tables = [], []
+    for item in dataclasses.fields(recipe):
+        value = getattr(recipe, item.name)
+        if isinstance(value, tuple):
+            tables += [_toml_table(f"[[{item.name}]]", entry) for entry in value]
+        elif dataclasses.is_dataclass(value):
+            tables.append(_toml_table(f"[{item.name}]", value))
+        else:
+            top.append(f"{item.name} = {_toml_scalar(value)}")
+    return "\n".join(top) + "\n\n" + "\n".join(tables)
+
+
+def _toml_table(header: str, node: Any) -> str:
+    lines = [f"{item.name} = {_toml_scalar(getattr(node, item.name))}" for item in dataclasses.fields(node)]
+    return "\n".join([header, *lines]) + "\n"
+
+
+def _toml_scalar(value: str | bool | int | float) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    return repr(value)

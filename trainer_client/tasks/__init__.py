@@ -1,0 +1,1 @@
+"""Problems the tiny recipe makes for itself."""

@@ -1,0 +1,212 @@
+"""The run: warm start, then the stages; evaluation, checkpoints and metrics on the way.
+
+Read it from the bottom: `Trainer.run` is the whole story.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer_client.checkpoint import Checkpoint, Position, save_checkpoint
+from trainer_client.client import RewardClient
+from trainer_client.evaluate import evaluate
+from trainer_client.grpo.update import UpdateResult, training_rows, update_policy
+from trainer_client.metrics import MetricsLog, read_metrics
+from trainer_client.model import Policy, load_policy, make_policy
+from trainer_client.progress import Progress
+from trainer_client.recipe import Recipe
+from trainer_client.rewards import Rollouts, roll_out
+from trainer_client.rollout import make_engine
+from trainer_client.rollout.engine import SamplingSettings
+from trainer_client.schedule import Turn, sampling_seed, stage_starts, turns
+from trainer_client.stop import StopSignal
+from trainer_client.warm_start import corpus, example_batches, learning_rate_at, supervised_step
+
+START = Position("warm_start", 0)
+WARM_START_CHECKPOINT_STEPS = 200
+
+
+def starting_policy(recipe: Recipe) -> Policy:
+    """The policy before the first step: the recipe's checkpoint, or a new model."""
+    if recipe.model.path:
+        return load_policy(recipe.model.path)
+    return make_policy(recipe.model, corpus(recipe.seed, recipe.warm_start.slip_rate), recipe.seed)
+
+
+class Trainer:
+    """Holds what changes during a run: policy, optimizer and position.
+
+    The state is always that after a whole number of steps when an exception leaves `run`, except inside
+    an optimizer's step: signals are only noticed between the parts of a step.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        client: RewardClient,
+        *,
+        progress: Progress,
+        stop: StopSignal,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        torch.set_num_threads(recipe.compute.threads)
+        self._recipe, self._folder, self._client = recipe, folder, client
+        self._progress, self._stop = progress, stop
+        self._run_name = f"{recipe.name}-{recipe.seed}"
+        self.policy = load_policy(checkpoint.folder) if checkpoint else starting_policy(recipe)
+        self.position = checkpoint.position if checkpoint else START
+        self._optimizer = self._new_optimizer()
+        if checkpoint:
+            checkpoint.restore_optimizer(self._optimizer)
+        self._engine = make_engine(recipe.compute.engine, self.policy)
+        self._stage_ends = {
+            first + stage.steps for (_, first), stage in zip(stage_starts(recipe), recipe.stage, strict=True)
+        }
+        lines = read_metrics(folder / "metrics.jsonl")
+        self._evaluated = {line["step"] for line in lines if line["kind"] == "eval"}
+
+    def run(self) -> None:
+        """Goes from the position to the end of the recipe. Raises Interrupted when a signal comes."""
+        with MetricsLog(self._folder) as self._metrics:
+            if self.position.phase == "warm_start":
+                self._warm_start()
+                self._begin_training()
+            self._evaluate_if_due()
+            for turn in turns(self._recipe, self.position.step):
+                self._step(turn)
+        self._engine.close()
+        self.policy.save(self._folder / "model")
+
+    def save(self) -> Path:
+        """Writes a checkpoint of the present position."""
+        return save_checkpoint(self._folder, self.policy, self._optimizer, self.position)
+
+    def _warm_start(self) -> None:
+        settings = self._recipe.warm_start
+        batches = example_batches(settings, self._recipe.seed)
+        for step in range(settings.steps):
+            examples = next(batches)
+            if step < self.position.step:
+                continue  # a resumed run passes over the examples it has seen
+            self._stop.check()
+            for group in self._optimizer.param_groups:
+                group["lr"] = learning_rate_at(step, settings)
+            loss = supervised_step(self.policy, self._optimizer, examples)
+            self.position = Position("warm_start", step + 1)
+            self._metrics.write("warm_start", step, {"loss": loss})
+            self._progress.warm_start(step, loss)
+            if (step + 1) % WARM_START_CHECKPOINT_STEPS == 0:
+                self.save()
+
+    def _begin_training(self) -> None:
+        """Crosses from supervised to reinforced steps, which have an optimizer of their own."""
+        self._optimizer = self._new_optimizer()
+        self.position = Position("train", 0)
+        self.save()
+
+    def _step(self, turn: Turn) -> None:
+        self._stop.check()
+        rollouts = self._roll_out(turn)
+        began = time.perf_counter()
+        stage = turn.stage
+        rows = training_rows(rollouts.judged, stage.group_size, mask_truncated=stage.mask_truncated)
+        result = update_policy(self.policy, self._optimizer, rows, stage, self._recipe.compute)
+        self._engine.sync(self.policy.model.named_parameters())
+        self.position = Position("train", turn.step + 1)
+        values = train_metrics(turn, rollouts, result) | {"update_seconds": time.perf_counter() - began}
+        self._metrics.write("train", turn.step, values)
+        self._progress.train(turn, values)
+        self._evaluate_if_due()
+        if (
+            self.position.step in self._stage_ends
+            or self.position.step % self._recipe.checkpoint_every_steps == 0
+        ):
+            self.save()
+
+    def _roll_out(self, turn: Turn) -> Rollouts:
+        stage = turn.stage
+        seed = sampling_seed(self._recipe.seed, turn.step, "train")
+        return roll_out(
+            self._engine,
+            self._client,
+            [
+                (problem, self.policy.prompt_ids(problem.prompt))
+                for problem in turn.problems
+                for _ in range(stage.group_size)
+            ],
+            SamplingSettings(stage.max_response_tokens, stage.temperature, seed),
+            label=f"step{turn.step}",
+            run=self._run_name,
+            check=self._stop.check,
+        )
+
+    def _evaluate_if_due(self) -> None:
+        """Evaluates at the ends of stages and every so many steps, once for each such step.
+
+        Whether it was done is read from the metrics: a run that was stopped in an evaluation makes up for it.
+        """
+        step = self.position.step
+        due = step in self._stage_ends or step % self._recipe.evaluation.every_steps == 0
+        if due and step not in self._evaluated:
+            self._evaluate(step)
+            self._evaluated.add(step)
+
+    def _evaluate(self, step: int) -> None:
+        began = time.perf_counter()
+        results = evaluate(
+            self.policy,
+            self._engine,
+            self._client,
+            self._recipe,
+            step=step,
+            run=self._run_name,
+            check=self._stop.check,
+        )
+        values: dict[str, Any] = {"eval_seconds": time.perf_counter() - began}
+        for domain, accuracy in results.items():
+            values |= {
+                domain: accuracy.mean,
+                f"{domain}_judged": accuracy.judged,
+                f"{domain}_unjudged": accuracy.unjudged,
+            }
+        self._metrics.write("eval", step, values)
+        self._progress.evaluated(step, values)
+
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        """AdamW without decay. The paper names no more than AdamW; betas as is usual for language models."""
+        return torch.optim.AdamW(self.policy.model.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=0.0)
+
+
+def train_metrics(turn: Turn, rollouts: Rollouts, result: UpdateResult) -> dict[str, Any]:
+    """The metrics of one step.
+
+    `reward` is the mean over judged completions (None when there was none); `entropy` is estimated by
+    the mean negative log-probability of the sampled tokens, in nats, at the stage's temperature.
+    """
+    completions = [one.completion for one in rollouts.judged]
+    logprobs = [value for completion in completions for value in completion.logprobs]
+    rewards = [one.verdict.reward for one in rollouts.judged if one.verdict.reward is not None]
+    return {
+        "stage": turn.stage.name,
+        "reward": _mean(rewards),
+        "unjudged": len(completions) - len(rewards),
+        "trained_rows": result.trained_rows,
+        "entropy": -sum(logprobs) / len(logprobs),
+        "response_tokens": len(logprobs) / len(completions),
+        "truncated": sum(completion.truncated for completion in completions) / len(completions),
+        "gradient_norm": result.gradient_norm,
+        "logprob_gap": result.logprob_gap,
+        "retries": sum(one.verdict.attempts - 1 for one in rollouts.judged),
+        "sample_seconds": rollouts.sample_seconds,
+        "exposed_reward_seconds": rollouts.exposed_seconds,
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
