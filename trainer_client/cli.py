@@ -72,9 +72,12 @@ def _run(options: argparse.Namespace) -> int:
     folder = options.out or Path("runs") / f"{recipe.name}-{recipe.seed}"
     if options.resume:
         recipe = _recorded(folder, recipe)
+    from trainer_client.first_verdicts import show_first_verdicts
+
     with _connected(recipe) as client, _display(recipe) as progress:
         if not options.resume:
             _claim(folder, recipe)
+            show_first_verdicts(recipe, client, progress)
         _prepare_libraries()
         _train(recipe, folder, client, progress, resume=options.resume)
     print(f"done: {folder} (metrics.jsonl, report.png, model/, checkpoints/, tensorboard/)")

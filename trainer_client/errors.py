@@ -5,6 +5,7 @@
     ├── ServerUnreachable    nobody answers at the reward server's address
     ├── RecipeError          a recipe file that cannot be run; names the key at fault
     ├── CheckpointError      nothing to resume from, or a checkpoint of another recipe
+    ├── VerifierMismatch     the server judges a known answer otherwise than it must
     ├── StaleSamplerError    sampler and trainer disagree about the policy
     └── Interrupted          a signal asked for the end
 
@@ -33,6 +34,10 @@ class RewardRequestError(TrainerError):
         self.code = code
         self.message = message
         self.field = field
+
+
+class VerifierMismatch(TrainerError):
+    """The server accepted a wrong answer or rejected a right one before training began."""
 
 
 class ServerUnreachable(TrainerError):
