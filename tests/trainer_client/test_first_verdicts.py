@@ -55,8 +55,14 @@ def test_each_domain_is_tried_with_a_right_and_a_wrong_answer() -> None:
 
 @pytest.mark.parametrize("always", [0.0, 1.0])
 def test_a_verifier_that_says_always_the_same_ends_the_run(always: float) -> None:
-    with pytest.raises(VerifierMismatch, match="reward"):
+    with pytest.raises(VerifierMismatch, match="the server (rejects the right|accepts the wrong)"):
         shown(lambda request_id: always)
+
+
+def test_one_wrong_way_to_a_right_answer_is_no_mismatch() -> None:
+    wrong = iter([1.0, 0.0, 0.0])
+    lines = shown(lambda request_id: 1.0 if request_id.endswith("right") else next(wrong))
+    assert len(lines) == 4
 
 
 def test_a_service_fault_says_nothing_against_the_verifier() -> None:
