@@ -55,7 +55,7 @@ def test_each_domain_is_tried_with_a_right_and_a_wrong_answer() -> None:
 
 @pytest.mark.parametrize("always", [0.0, 1.0])
 def test_a_verifier_that_says_always_the_same_ends_the_run(always: float) -> None:
-    with pytest.raises(VerifierMismatch, match="the server (rejects the right|accepts the wrong)"):
+    with pytest.raises(VerifierMismatch, match=r"the server (rejects the right|accepts the wrong)"):
         shown(lambda request_id: always)
 
 
