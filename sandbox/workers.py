@@ -113,7 +113,7 @@ class JailedWorkers:
         limits = Limits(cpu_seconds=_ALWAYS, memory_bytes=self._config.memory_bytes, processes=8)
         try:
             await channel.ask(Frame({"op": "serve", "limits": asdict(limits)}), within_seconds=_GRACE_SECONDS)
-        except BaseException:
+        except BaseException:  # also when cancelled: nobody else knows this jail yet
             channel.close()
             raise
         return channel

@@ -66,7 +66,7 @@ def roll_out(
             pending[completion.index] = completion, client.submit(request)
         sampled = time.perf_counter()
         _wait_for([future for _, future in pending.values()], check)
-    except BaseException:
+    except BaseException:  # also on Ctrl-C: the server need not judge what nobody waits for
         _abandon(future for _, future in pending.values())
         raise
     judged = [
