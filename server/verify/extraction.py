@@ -8,6 +8,7 @@ Every scan is one pass over the text, so hostile nesting costs linear time.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ LANGUAGE_TAGS: dict[str, frozenset[str]] = {
     "bash": frozenset({"bash", "sh", "shell"}),
 }
 
+_INLINE_CHARACTERS = 1 << 17  # read in some milliseconds, whatever they are
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
 
 
@@ -61,6 +63,13 @@ def extract(text: str, policy: str, *, language: str = "") -> Extraction | None:
     if found is None or not found.text.strip():
         return None
     return found if len(answer_part) == len(text) else Extraction(found.text, f"{found.how} after </think>")
+
+
+async def extract_unhurried(text: str, policy: str, *, language: str = "") -> Extraction | None:
+    """`extract`, beside the event loop where the text is long enough to hold it up."""
+    if len(text) <= _INLINE_CHARACTERS:
+        return extract(text, policy, language=language)
+    return await asyncio.to_thread(extract, text, policy, language=language)
 
 
 def after_think(text: str) -> str | None:

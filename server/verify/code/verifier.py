@@ -20,7 +20,7 @@ from sandbox.types import Artefact, Case, Compilation, Limits, Outcome, Program,
 from server.errors import invalid
 from server.verify.code.plan import Finding, Plan, PlannedCase, Ungradable, judge_run, make_plan
 from server.verify.code.validation import TEST_FORMATS, checker_of, validate
-from server.verify.extraction import DEFAULT_POLICY, extract
+from server.verify.extraction import DEFAULT_POLICY, extract_unhurried
 
 __all__ = ["TEST_FORMATS", "CodeVerifier", "validate"]
 
@@ -96,7 +96,7 @@ class CodeVerifier:
         checker = checker_of(request.code, tests.WhichOneof("tests") or "")
         verdict = pb.Verdict(id=request.id, trust=pb.OUTSIDE, isolation=self._sandbox.isolation)
         language = self._sandbox.language(request.code.language).name
-        found = _extract(request)
+        found = await _extract(request)
         try:
             plan = make_plan(Program(language, found or ""), tests, checker)
         except Ungradable as error:
@@ -125,10 +125,10 @@ class CodeVerifier:
         _score(verdict, judged, len(plan.cases), fraction=request.code.scoring == "fraction")
 
 
-def _extract(request: pb.VerifyRequest) -> str | None:
+async def _extract(request: pb.VerifyRequest) -> str | None:
     policy = request.extraction or DEFAULT_POLICY["code"]
     try:
-        found = extract(request.completion, policy, language=request.code.language)
+        found = await extract_unhurried(request.completion, policy, language=request.code.language)
     except ValueError as error:
         raise invalid("extraction", str(error)) from None
     return None if found is None else found.text

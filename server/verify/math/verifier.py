@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import WorkerBudgetExceeded
 from server.errors import invalid
-from server.verify.extraction import DEFAULT_POLICY, POLICIES, extract
+from server.verify.extraction import DEFAULT_POLICY, POLICIES, extract_unhurried
 from server.verify.math.fast import Decision, decide
 from server.verify.math.judge import MAX_RAW_CHARACTERS, Judgement, Status
 
@@ -84,7 +84,7 @@ class MathVerifier:
         golds = [gold for gold in request.math.gold if gold.strip()]
         if not golds:
             return _verdict(request, pb.UNGRADABLE, "the task has no gold answer")
-        found = extract(request.completion, policy)
+        found = await extract_unhurried(request.completion, policy)
         if found is None:
             return _verdict(request, pb.NO_ANSWER, f"no answer found by policy {policy}")
         verdict = await self._judge(request, golds, found.text)

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.verify import extraction
-from server.verify.extraction import DEFAULT_POLICY, POLICIES, code_blocks, extract, last_box
+from server.verify.extraction import (
+    DEFAULT_POLICY,
+    POLICIES,
+    code_blocks,
+    extract,
+    extract_unhurried,
+    last_box,
+)
 
 
 def text_of(completion: str, policy: str, language: str = "") -> str | None:
@@ -190,3 +197,9 @@ def test_hostile_nesting_is_read_in_one_pass(hostile: str, monkeypatch: pytest.M
 def test_hostile_text_ends_under_every_policy(policy: str, hostile: str) -> None:
     found = extract(hostile, policy)
     assert found is None or found.text in hostile
+
+
+@pytest.mark.parametrize("padding", [0, 1 << 18])
+async def test_long_texts_are_read_beside_the_event_loop_with_the_same_result(padding: int) -> None:
+    text = "x" * padding + r"</think> \boxed{7}"
+    assert await extract_unhurried(text, "boxed_after_think") == extract(text, "boxed_after_think")
