@@ -67,6 +67,16 @@ def remove_stale(hierarchy: Hierarchy, family: str) -> bool:
     return clean
 
 
+def remove_orphaned(hierarchy: Hierarchy) -> None:
+    """Removes the groups of servers that are gone, in case server and launcher were killed together."""
+    for directory in hierarchy.directories.values():
+        for name in os.listdir(directory):
+            owner = name.removeprefix(PREFIX).partition("-")[0]
+            if name.startswith(PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+                with contextlib.suppress(OSError):  # in use after all: another pid namespace's server
+                    os.rmdir(f"{directory}/{name}")
+
+
 class Group:
     """The control group of one jail; every value is of the whole jail."""
 

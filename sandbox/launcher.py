@@ -239,7 +239,8 @@ def start(text: str) -> None:
     config = read_config(text)
     ensure_stack()
     syscalls.set_thread_stack_bytes(THREAD_STACK_BYTES)
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    # No parent-death signal: the end of the control socket says that the server is gone, and then there are
+    # jails to bury and groups to remove.
     warm(config)
     launcher = Launcher(config)
     launcher.prepare()

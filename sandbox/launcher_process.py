@@ -12,7 +12,8 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 
-from sandbox import async_frames
+from sandbox import async_frames, cgroups
+from sandbox.cgroups import Hierarchy
 from sandbox.errors import JailLost, LauncherLost, SandboxUnavailable
 from sandbox.frames import Frame
 from sandbox.launcher import LauncherConfig
@@ -75,6 +76,7 @@ class LauncherProcess:
 
     async def start(self) -> LauncherInfo:
         """Starts the process; raises SandboxUnavailable if it cannot isolate here."""
+        cgroups.remove_orphaned(Hierarchy(self._config.cgroup_version, self._config.cgroup_directories))
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         near.setblocking(False)
         self._control = near

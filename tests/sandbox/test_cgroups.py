@@ -79,6 +79,18 @@ def test_a_real_group_comes_and_goes() -> None:
 
 
 @pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
+def test_groups_of_a_server_that_is_gone_are_removed_and_a_living_ones_kept() -> None:
+    gone = 5_000_000  # above the largest pid that Linux gives
+    Group(REAL, f"{gone}-programs0-1")
+    living = Group(REAL, f"{FAMILY}0-2")
+    cgroups.remove_orphaned(REAL)
+    names = [n for d in REAL.directories.values() for n in os.listdir(d)]
+    assert not any(f"{gone}-" in name for name in names)
+    assert any(f"{FAMILY}0-2" in name for name in names)
+    living.remove()
+
+
+@pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
 def test_what_a_killed_launcher_left_is_removed_and_nothing_else() -> None:
     Group(REAL, f"{FAMILY}0-1")
     other = Group(REAL, f"{os.getpid()}-other0-1")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.cgroups import PREFIX, probe
 from sandbox.errors import JailLost, LauncherLost, SandboxError, UnknownLanguage
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Case, Limits, Mode, Outcome, Program
@@ -127,6 +128,12 @@ async def test_the_launcher_and_its_jails_end_with_the_server() -> None:
     server.stdout.close()
     while any(Path(f"/proc/{pid}").exists() for pid in children):
         await asyncio.sleep(0.01)
+    assert [
+        name
+        for d in probe().directories.values()
+        for name in os.listdir(d)
+        if f"{PREFIX}{server.pid}-" in name
+    ] == []
 
 
 async def test_compile_errors_carry_their_diagnostics(sandbox: Sandbox) -> None:
