@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer_client.metrics import Line, read_metrics
+from trainer_client.recipe import load_recipe
 
 HERE = Path(__file__).parent
 DOMAINS = ("math", "code")
@@ -40,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     results = [run_seed(options.recipe, seed, options.server) for seed in options.seeds]
     print(table(results))
-    summary = circumstances() | {"recipe": options.recipe, "seeds": results}
+    summary = circumstances() | {"recipe": options.recipe, "stages": stages(options.recipe), "seeds": results}
     (options.keep / "seeds.json").write_text(json.dumps(summary, indent=1) + "\n")
     draw(options.seeds, options.keep / "seeds.png")
     print(json.dumps(summary))
@@ -86,6 +87,14 @@ def figures(lines: Sequence[Line]) -> dict[str, Any]:
         "exposed_reward_seconds": round(sum(line["exposed_reward_seconds"] for line in train), 1),
         "largest_logprob_gap": max(line["logprob_gap"] for line in train),
     }
+
+
+def stages(recipe: str) -> list[str]:
+    """The schedule as it was run: figures outlive the recipe file's numbers."""
+    return [
+        f"{one.name}: {one.steps} steps, learning rate {one.learning_rate:g}"
+        for one in load_recipe(recipe).stage
+    ]
 
 
 def circumstances() -> dict[str, Any]:
