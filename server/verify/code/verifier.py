@@ -21,6 +21,7 @@ from server.errors import invalid
 from server.verify.code.plan import Finding, Plan, PlannedCase, Ungradable, judge_run, make_plan
 from server.verify.code.validation import TEST_FORMATS, checker_of, validate
 from server.verify.extraction import DEFAULT_POLICY, extract_unhurried
+from server.verify.statuses import status_of
 
 __all__ = ["TEST_FORMATS", "CodeVerifier", "validate"]
 
@@ -28,14 +29,8 @@ STDERR_TAIL_BYTES = 2048
 DIAGNOSTICS_CHARS = 4096
 # Beyond this many bytes a comparison leaves the event loop to others.
 _INLINE_COMPARISON_BYTES = 1 << 18
-_LIMIT_STATUSES: dict[Outcome, pb.Status] = {
-    Outcome.TIME_LIMIT: pb.TIME_LIMIT,
-    Outcome.WALL_LIMIT: pb.TIME_LIMIT,
-    Outcome.MEMORY_LIMIT: pb.MEMORY_LIMIT,
-    Outcome.OUTPUT_LIMIT: pb.OUTPUT_LIMIT,
-    Outcome.PROCESS_LIMIT: pb.PROCESS_LIMIT,
-    Outcome.COMPILE_ERROR: pb.COMPILE_ERROR,
-}
+# What leaves something to compare, or to explain by its exit; everything else is a status of its own.
+_ENDED_BY_ITSELF = (Outcome.OK, Outcome.RUNTIME_ERROR)
 
 
 class CodeSession(Protocol):
@@ -148,8 +143,8 @@ async def _run_cases(session: CodeSession, plan: Plan, limits: Limits, *, stop_e
 
 
 async def _find(planned: PlannedCase, plan: Plan, limits: Limits, result: RunResult) -> Finding:
-    if result.outcome in _LIMIT_STATUSES:
-        return Finding(_LIMIT_STATUSES[result.outcome], _limit_reason(result, limits))
+    if result.outcome not in _ENDED_BY_ITSELF:
+        return Finding(status_of(result.outcome), _limit_reason(result, limits))
     if len(result.stdout) + len(result.record or b"") <= _INLINE_COMPARISON_BYTES:
         return judge_run(planned, plan.program.mode, result)
     return await asyncio.to_thread(judge_run, planned, plan.program.mode, result)
