@@ -16,24 +16,34 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from sandbox import frames, namespaces, supervise
+from sandbox import frames, supervise
 from sandbox import syscalls as sys_
 from sandbox.cgroups import Group
+from sandbox.confinement import Confinement, Places
 from sandbox.frames import Frame
 from sandbox.types import Limits, Mode
 from sandbox.worker_jail import WorkerSupervisor
 
-EXECUTABLE = "/box/main"
 Handler = Callable[[bytes], bytes]
 
 
 class Jail:
     """A jail's init: `live()` never returns in it."""
 
-    def __init__(self, connection: socket.socket, group: Group, uid: int, handler: Handler | None) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        group: Group,
+        confinement: Confinement,
+        slot: int,
+        handler: Handler | None,
+    ) -> None:
         self._connection = connection
         self._group = group
-        self._uid = uid
+        self._confinement = confinement
+        self._slot = slot
+        self._uid = confinement.uid_of(slot)
+        self._places = Places("", "", "")
         self._handler = handler
         self._limits = Limits()
         self._job: dict[str, Any] = {}
@@ -61,7 +71,7 @@ class Jail:
         supervise.reserve_program_descriptors()
         self._group.open_files()
         self._group.join()
-        namespaces.isolate(self._group.mount_points)
+        self._places = self._confinement.isolate(self._slot, self._group.mount_points)
 
     def _answer(self, frame: Frame) -> None:
         operation = frame.header["op"]
@@ -72,37 +82,37 @@ class Jail:
         """Takes the limits and the artefact."""
         self._job = frame.header
         self._limits = Limits(**frame.header["limits"])
-        namespaces.mount_scratch(self._limits, self._uid)
+        self._confinement.mount_scratch(self._limits)
         if self._job["kind"] == "python":
             self._source = frame.blobs[0]
-            _write("/box/main.py", self._source, 0o644)
+            _write(self._places.script, self._source, 0o644)
         elif frame.blobs:
-            _write(EXECUTABLE, frame.blobs[0], 0o755)
-        namespaces.restrict_all_runs(self._limits, self._uid)
+            _write(self._places.executable, frame.blobs[0], 0o755)
+        self._confinement.restrict_all_runs(self._limits)
         supervise.limit_group(self._group, self._limits)
         return Frame({"ok": True})
 
     def _do_put(self, frame: Frame) -> Frame:
         """Places files in the working directory, owned by the program."""
         for name, content in zip(frame.header["paths"], frame.blobs, strict=True):
-            path = f"/work/{name}"
+            path = f"{self._places.work}/{name}"
             os.makedirs(os.path.dirname(path), exist_ok=True)
             _write(path, content, 0o644)
-            while path != "/work":
+            while path != self._places.work:
                 os.chown(path, self._uid, -1, follow_symlinks=False)
                 path = os.path.dirname(path)
         return Frame({"ok": True})
 
     def _do_reset(self, frame: Frame) -> Frame:
         """Clean scratch places, as in a fresh jail."""
-        namespaces.renew_scratch(self._limits, self._uid)
+        self._confinement.renew_scratch(self._limits)
         return Frame({"ok": True})
 
     def _do_fetch(self, frame: Frame) -> Frame:
         """Reads regular files back; what is missing, a link or too large is left out."""
         found, blobs = [], []
         for name in frame.header["paths"]:
-            content = _read_regular("/work", name, frame.header["max_bytes"])
+            content = _read_regular(self._places.work, name, frame.header["max_bytes"])
             if content is not None:
                 found.append(name)
                 blobs.append(content)
@@ -111,13 +121,14 @@ class Jail:
     def _do_run(self, frame: Frame) -> Frame:
         """One run of the program: a fork, supervised to its end."""
         if not frame.header.get("keep_files"):
-            namespaces.renew_scratch(self._limits, self._uid)
+            self._confinement.renew_scratch(self._limits)
         order = supervise.Order(
             kind=self._job["kind"],
             mode=Mode(self._job["mode"]),
             function=self._job.get("function", ""),
-            argv=frame.header["argv"],
+            argv=self._argv(frame.header["command"], frame.header["arguments"]),
             environment=frame.header.get("environment", {}),
+            places=self._places,
             stdin=frame.blobs[0],
             call=frame.blobs[1],
             setup=self._job.get("setup", "").encode("utf-8", "surrogatepass"),
@@ -125,17 +136,24 @@ class Jail:
             tests=self._job.get("tests", "").encode("utf-8", "surrogatepass"),
             code=self._code,
         )
-        run = supervise.run(order, self._limits, self._group, self._uid, self._connection)
+        run = supervise.run(order, self._limits, self._group, self._confinement, self._connection)
         self._code = self._code or run.code
         return Frame(run.header(), (run.stdout, run.stderr, run.record or b""))
+
+    def _argv(self, command: list[str], arguments: list[str]) -> list[str]:
+        if command:
+            return [*command, *arguments]
+        return arguments if self._job["kind"] == "python" else [self._places.executable, *arguments]
 
     def _do_serve(self, frame: Frame) -> Frame:
         """Becomes a worker's supervisor: calls to the preloaded handler, each within its budget."""
         assert self._handler is not None
         self._limits = Limits(**frame.header["limits"])
-        namespaces.mount_scratch(self._limits, self._uid)
-        namespaces.restrict_all_runs(self._limits, self._uid)
-        supervisor = WorkerSupervisor(self._connection, self._handler, self._limits, self._group, self._uid)
+        self._confinement.mount_scratch(self._limits)
+        self._confinement.restrict_all_runs(self._limits)
+        supervisor = WorkerSupervisor(
+            self._connection, self._handler, self._limits, self._group, self._confinement
+        )
         self._connection.sendall(frames.pack(Frame({"ok": True})))
         supervisor.serve()
         os._exit(0)

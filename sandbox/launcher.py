@@ -27,7 +27,8 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox import cgroups, jail, namespaces, python_runner, supervise, syscalls
+from sandbox import backends, cgroups, jail, python_runner, supervise, syscalls
+from sandbox.confinement import Confinement
 
 STACK_BYTES = 1 << 30  # room for deep recursion in programs that run in a fork of this process
 THREAD_STACK_BYTES = 8 << 20  # what threads get under a plain interpreter
@@ -53,6 +54,7 @@ class LauncherConfig:
     """What the server tells a launcher at its start."""
 
     control: int  # descriptor of the control socket
+    isolation: str  # the backend that makes its jails
     family: str  # names its control groups, and those of the launchers before it
     generation: int  # counts them, so that no two share a name
     slots: int  # most jails at once; each has a uid of its own
@@ -75,7 +77,7 @@ def read_config(text: str) -> LauncherConfig:
 class Launcher:
     """Forks jails on request and buries them."""
 
-    def __init__(self, config: LauncherConfig) -> None:
+    def __init__(self, config: LauncherConfig, confinement: Confinement) -> None:
         self._config = config
         self._control = socket.socket(fileno=config.control)
         self._hierarchy = cgroups.Hierarchy(config.cgroup_version, config.cgroup_directories)
@@ -83,16 +85,12 @@ class Launcher:
         self._jails: dict[int, _Buried] = {}  # pidfd -> what is left to clean up
         self._poll = select.poll()
         self._rootless = os.geteuid() != 0
-        self._own_pid_namespace = -1
+        self._confinement = confinement
 
     def prepare(self) -> None:
         """Enters the namespaces and the small root, then tells the server."""
         cgroups.remove_stale(self._hierarchy, self._config.family)
-        if self._rootless:
-            namespaces.enter_user_namespace()
-            _move_into_a_pid_namespace()
-        self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        moved = namespaces.enter_root(self._config.binds, self._hierarchy.directories)
+        moved = self._confinement.enter(self._config.binds, self._hierarchy.directories)
         self._hierarchy = cgroups.Hierarchy(self._hierarchy.version, moved)
         self._tell({"op": "ready", "rootless": self._rootless, "cgroup_version": self._hierarchy.version})
 
@@ -134,7 +132,7 @@ class Launcher:
             self._free_slots.insert(0, slot)
             connection.close()
             return
-        pid = self._fork_init()
+        pid = self._confinement.fork_init()
         if pid == 0:
             self._become_jail(connection, group, slot)
         connection.close()
@@ -142,20 +140,11 @@ class Launcher:
         self._jails[descriptor] = _Buried(job, pid, slot, group)
         self._poll.register(descriptor, select.POLLIN)
 
-    def _fork_init(self) -> int:
-        """Forks a child that is the first process of a new pid namespace."""
-        syscalls.unshare(syscalls.CLONE_NEWPID)
-        pid = syscalls.fork_plainly()
-        if pid != 0:
-            syscalls.setns(self._own_pid_namespace, syscalls.CLONE_NEWPID)  # where the next child would go
-        return pid
-
     def _become_jail(self, connection: socket.socket, group: Any, slot: int) -> None:
-        for descriptor in (*self._jails, self._control.detach(), self._own_pid_namespace):
+        for descriptor in (*self._jails, self._control.detach()):
             os.close(descriptor)
-        uid = os.getuid() if self._rootless else self._config.uid_base + slot
         handler = sys.modules[self._config.preload].handle if self._config.preload else None
-        jail.Jail(connection, group, uid, handler).live()
+        jail.Jail(connection, group, self._confinement, slot, handler).live()
 
     def _kill(self, job: int) -> None:
         for buried in self._jails.values():
@@ -169,6 +158,7 @@ class Launcher:
         self._poll.unregister(descriptor)
         os.close(descriptor)
         os.waitpid(buried.pid, 0)
+        self._confinement.sweep(buried.slot)
         buried.group.remove()
         self._free_slots.append(buried.slot)
         self._tell({"op": "ended", "id": buried.job})
@@ -187,19 +177,6 @@ class Launcher:
             if cgroups.remove_stale(self._hierarchy, self._config.family):
                 return
             time.sleep(_STALE_PAUSE_SECONDS)
-
-
-def _move_into_a_pid_namespace() -> None:
-    """Goes on in a child, in a pid namespace that the user namespace owns and may so return to.
-
-    The first process only waits, and takes the child with it if it is killed.
-    """
-    syscalls.unshare(syscalls.CLONE_NEWPID)
-    pid = os.fork()
-    if pid != 0:
-        _, status = os.waitpid(pid, 0)
-        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -241,8 +218,9 @@ def start(text: str) -> None:
     syscalls.set_thread_stack_bytes(THREAD_STACK_BYTES)
     # No parent-death signal: the end of the control socket says that the server is gone, and then there are
     # jails to bury and groups to remove.
+    confinement = backends.confinement(config.isolation, config.uid_base)
     warm(config)
-    launcher = Launcher(config)
+    launcher = Launcher(config, confinement)
     launcher.prepare()
     launcher.serve()
 

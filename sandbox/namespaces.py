@@ -15,6 +15,7 @@ model, load). Without a writable cgroup, memory is held per process only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 
 from sandbox import root, seccomp
 from sandbox import syscalls as sys_
+from sandbox.confinement import Places
 from sandbox.types import Limits
 
 _NAMESPACES = (
@@ -31,9 +33,117 @@ OPEN_FILES = 1024
 FILE_BYTES = 256 << 20
 _SCRATCH_FLAGS = sys_.MS_NOSUID | sys_.MS_NODEV
 _FILTER = seccomp.build_filter()
+_PLACES = Places(work="/work", temporary="/tmp", box="/box")  # noqa: S108 - in the jail's own root
 
 
-def enter_user_namespace() -> None:
+class Namespaces:
+    """Implements `sandbox.confinement.Confinement`."""
+
+    name = "namespaces"
+
+    def __init__(self, uid_base: int) -> None:
+        self._uid_base = uid_base
+        self._rootless = os.geteuid() != 0
+        self._own_pid_namespace = -1
+        self._uid = -1  # of the present jail's programs
+
+    def enter(self, binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
+        """Gives the launcher a mount namespace with the small root."""
+        if self._rootless:
+            _enter_user_namespace()
+            _move_into_a_pid_namespace()
+        self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        sys_.unshare(sys_.CLONE_NEWNS)
+        return root.enter(binds, cgroup_directories)
+
+    def fork_init(self) -> int:
+        """Forks a child that is the first process of a new pid namespace."""
+        sys_.unshare(sys_.CLONE_NEWPID)
+        pid = sys_.fork_plainly()
+        if pid != 0:
+            sys_.setns(self._own_pid_namespace, sys_.CLONE_NEWPID)  # where the next child would go
+        return pid
+
+    def uid_of(self, slot: int) -> int:
+        """A uid per slot; an ordinary user has only its own."""
+        return os.getuid() if self._rootless else self._uid_base + slot
+
+    def sweep(self, slot: int) -> None:
+        """The kernel has killed everything with the first process of the pid namespace."""
+
+    def isolate(self, slot: int, cgroup_mounts: Sequence[str]) -> Places:
+        """Turns a fresh pid namespace's first process into a jail's init; its filter is every run's."""
+        os.close(self._own_pid_namespace)
+        self._uid = self.uid_of(slot)
+        sys_.unshare(_NAMESPACES)
+        sys_.mount("proc", "/proc", "proc", sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC, "hidepid=2")
+        for path in cgroup_mounts:
+            sys_.unmount(path)
+        if os.geteuid() == 0:
+            # An ordinary user's jail must stay dumpable to own its /proc entries; there the supervisor's
+            # capabilities, which the program lacks, keep it from being read.
+            sys_.prctl(sys_.PR_SET_DUMPABLE, 0)
+        sys_.prctl(sys_.PR_SET_NO_NEW_PRIVS, 1)
+        sys_.install_seccomp(_FILTER)
+        return _PLACES
+
+    def mount_scratch(self, limits: Limits) -> None:
+        """Mounts the writable places, empty; /box is the supervisor's own, read-only to the program."""
+        for path in root.SCRATCH:
+            self._mount_one(path, limits)
+
+    def renew_scratch(self, limits: Limits) -> None:
+        """Mounts a writable place anew if the last run left anything in it."""
+        for path in root.SCRATCH:
+            if path != "/box" and os.listdir(path):
+                sys_.unmount(path)
+                self._mount_one(path, limits)
+
+    def _mount_one(self, path: str, limits: Limits) -> None:
+        size = max(limits.memory_bytes, 64 << 20)
+        mode = "1777" if path in ("/tmp", "/dev/shm") else "755"  # noqa: S108 - the jail's own
+        sys_.mount("tmpfs", path, "tmpfs", _SCRATCH_FLAGS, f"mode={mode},size={size},nr_inodes=16k")
+        if path != "/box":
+            os.chown(path, self._uid, self._uid if os.geteuid() == 0 else -1)
+
+    def restrict_all_runs(self, limits: Limits) -> None:
+        """What runs inherit; the supervisor gives up its group, not its rights over the runs."""
+        _limit(resource.RLIMIT_CORE, 0)
+        _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+        _limit(resource.RLIMIT_STACK, max(limits.memory_bytes, 8 << 20))
+        _limit(resource.RLIMIT_MSGQUEUE, 0)
+        _limit(resource.RLIMIT_FSIZE, max(FILE_BYTES, limits.output_bytes))
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setresgid(self._uid, self._uid, self._uid)
+        # Last: the kernel forgets it whenever credentials change.
+        sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def processes(self) -> list[int]:
+        """Everything in the pid namespace but its first process."""
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+
+    def kill_all(self) -> None:
+        """From pid 1 this reaches every process of the jail and never this one."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+
+    def confine(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> None:
+        """In a forked run, last before the program: its limits, and no privilege left."""
+        cpu = int(limits.cpu_seconds) + 2  # a second wall behind the supervisor's measured limit
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+        if not has_memory_group:
+            _limit(resource.RLIMIT_DATA, limits.memory_bytes)
+        if not has_process_group:
+            _limit(resource.RLIMIT_NPROC, limits.processes)
+        if os.geteuid() == 0:
+            os.setresuid(self._uid, self._uid, self._uid)  # the kernel empties every capability set with this
+        else:
+            sys_.drop_capabilities()
+        sys_.become_dumpable()  # its own /proc/self, and with it /dev/stdin, is the program's again
+
+
+def _enter_user_namespace() -> None:
     """Becomes root of a new user namespace that maps only the caller; raises OSError where forbidden."""
     uid, gid = os.geteuid(), os.getegid()
     sys_.unshare(sys_.CLONE_NEWUSER)
@@ -42,75 +152,17 @@ def enter_user_namespace() -> None:
             file.write(text)
 
 
-def enter_root(binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
-    """Gives the launcher a mount namespace with the small root; returns where cgroups are now."""
-    sys_.unshare(sys_.CLONE_NEWNS)
-    return root.enter(binds, cgroup_directories)
+def _move_into_a_pid_namespace() -> None:
+    """Goes on in a child, in a pid namespace that the user namespace owns and may so return to.
 
-
-def isolate(cgroup_mounts: Sequence[str]) -> None:
-    """Turns a fresh pid namespace's first process into a jail's init; its seccomp filter is every run's."""
-    sys_.unshare(_NAMESPACES)
-    sys_.mount("proc", "/proc", "proc", sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC, "hidepid=2")
-    for path in cgroup_mounts:
-        sys_.unmount(path)
-    if os.geteuid() == 0:
-        # An ordinary user's jail must stay dumpable to own its /proc entries; there the supervisor's
-        # capabilities, which the program lacks, keep it from being read.
-        sys_.prctl(sys_.PR_SET_DUMPABLE, 0)
-    sys_.prctl(sys_.PR_SET_NO_NEW_PRIVS, 1)
-    sys_.install_seccomp(_FILTER)
-
-
-def mount_scratch(limits: Limits, uid: int) -> None:
-    """Mounts the writable places, empty; /box is the supervisor's own, read-only to the program."""
-    size = max(limits.memory_bytes, 64 << 20)
-    for path in root.SCRATCH:
-        sys_.mount("tmpfs", path, "tmpfs", _SCRATCH_FLAGS, f"mode=755,size={size},nr_inodes=16k")
-        if path != "/box":
-            os.chown(path, uid, uid if os.geteuid() == 0 else -1)
-    os.chmod("/tmp", 0o1777)  # noqa: S108,S103 - the jail's own
-    os.chmod("/dev/shm", 0o1777)  # noqa: S108,S103 - the jail's own
-
-
-def renew_scratch(limits: Limits, uid: int) -> None:
-    """Gives the next run clean scratch places if the last one left anything."""
-    dirty = [path for path in root.SCRATCH if path != "/box" and os.listdir(path)]
-    for path in dirty:
-        sys_.unmount(path)
-        size = max(limits.memory_bytes, 64 << 20)
-        mode = "755" if path == "/work" else "1777"
-        sys_.mount("tmpfs", path, "tmpfs", _SCRATCH_FLAGS, f"mode={mode},size={size},nr_inodes=16k")
-        os.chown(path, uid, uid if os.geteuid() == 0 else -1)
-
-
-def restrict_all_runs(limits: Limits, uid: int) -> None:
-    """In the supervisor, once: what its runs inherit and what does not hinder itself."""
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-    _limit(resource.RLIMIT_STACK, max(limits.memory_bytes, 8 << 20))
-    _limit(resource.RLIMIT_MSGQUEUE, 0)
-    _limit(resource.RLIMIT_FSIZE, max(FILE_BYTES, limits.output_bytes))
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-    # Last: the kernel forgets it whenever credentials change.
+    The first process only waits, and takes the child with it if it is killed.
+    """
+    sys_.unshare(sys_.CLONE_NEWPID)
+    pid = os.fork()
+    if pid != 0:
+        _, status = os.waitpid(pid, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def confine(limits: Limits, uid: int, *, has_memory_group: bool, has_process_group: bool) -> None:
-    """In a forked test, last before the program: its limits, and no privilege left."""
-    cpu = int(limits.cpu_seconds) + 2  # a second wall behind the supervisor's measured limit
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
-    if not has_memory_group:
-        _limit(resource.RLIMIT_DATA, limits.memory_bytes)
-    if not has_process_group:
-        _limit(resource.RLIMIT_NPROC, limits.processes)
-    if os.geteuid() == 0:
-        os.setresuid(uid, uid, uid)  # the kernel empties every capability set with this
-    else:
-        sys_.drop_capabilities()
-    sys_.become_dumpable()  # its own /proc/self, and with it /dev/stdin, is the program's again
 
 
 def _limit(what: int, value: int) -> None:

@@ -27,8 +27,7 @@ from sandbox import values
 from sandbox.supervise import CODE_DESCRIPTOR, RECORD_DESCRIPTOR, Order
 from sandbox.types import Mode
 
-PATH = "/box/main.py"
-_TESTS_PATH = "/box/tests.py"
+_USUAL_PATH = "/box/main.py"  # what can be prepared in the launcher, is
 CALL_MODULE = "solution"
 _HIDDEN: list[types.ModuleType] = []
 _MAINS: dict[str, types.ModuleType] = {}
@@ -54,9 +53,9 @@ def prepare() -> None:
     _HIDDEN.extend(sys.modules.pop(name) for name in ours)
     for name in ("__main__", CALL_MODULE):
         module = types.ModuleType(name)
-        module.__dict__.update(__file__=PATH, __builtins__=builtins, __cached__=None)
+        module.__dict__.update(__file__=_USUAL_PATH, __builtins__=builtins, __cached__=None)
         _MAINS[name] = module
-    sys.path[0] = os.path.dirname(PATH)
+    sys.path[0] = os.path.dirname(_USUAL_PATH)
 
 
 def _code(order: Order) -> types.CodeType:
@@ -64,7 +63,7 @@ def _code(order: Order) -> types.CodeType:
     if order.code is not None:
         return marshal.loads(order.code)  # type: ignore[no-any-return]  # noqa: S302 - our own parser's output
     try:
-        code = compile(order.source, PATH, "exec", dont_inherit=True)
+        code = compile(order.source, order.places.script, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         text = "".join(traceback.format_exception_only(type(error), error))
         os.write(CODE_DESCRIPTOR, b"E" + text.encode("utf-8", "replace"))
@@ -79,7 +78,10 @@ def _main_of(order: Order) -> types.ModuleType:
     name = "__main__" if order.mode is not Mode.CALL else CALL_MODULE
     main = _MAINS[name]
     sys.modules["__main__"] = sys.modules[name] = main
-    sys.argv = [PATH, *order.argv]
+    if order.places.script != _USUAL_PATH:
+        main.__file__ = order.places.script
+        sys.path[0] = order.places.box
+    sys.argv = [order.places.script, *order.argv]
     sys.orig_argv = ["python3", *sys.argv]
     if order.environment:
         os.environ.update(order.environment)
@@ -89,12 +91,12 @@ def _main_of(order: Order) -> types.ModuleType:
 
 def _enter(order: Order, code: types.CodeType, main: types.ModuleType) -> None:
     if order.setup:
-        exec(compile(order.setup, "/box/setup.py", "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+        exec(compile(order.setup, f"{order.places.box}/setup.py", "exec", dont_inherit=True), main.__dict__)  # noqa: S102
     exec(code, main.__dict__)  # noqa: S102 - this is what the jail is for
     if order.mode is Mode.CALL:
         _call(order, main)
     elif order.mode is Mode.ASSERTS:
-        exec(compile(order.tests, _TESTS_PATH, "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+        exec(compile(order.tests, f"{order.places.box}/tests.py", "exec", dont_inherit=True), main.__dict__)  # noqa: S102
         _hand_over(DONE)
 
 

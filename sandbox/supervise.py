@@ -21,9 +21,9 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sandbox import namespaces
 from sandbox import syscalls as sys_
 from sandbox.cgroups import Group
+from sandbox.confinement import Confinement, Places
 from sandbox.types import Limits, Mode, Outcome
 
 STDERR_TAIL_BYTES = 64 << 10
@@ -36,8 +36,6 @@ CALL_DESCRIPTOR, RECORD_DESCRIPTOR, CODE_DESCRIPTOR = 3, 4, 5
 _PLACES = 6  # 0 to 5, see `_Plumbing`
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/work",
-    "TMPDIR": "/tmp",  # noqa: S108 - the jail's own
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
 }
@@ -52,6 +50,7 @@ class Order:
     function: str
     argv: list[str]
     environment: dict[str, str]
+    places: Places
     stdin: bytes
     call: bytes
     setup: bytes
@@ -142,9 +141,11 @@ class _Drain:
         return bytes(kept)
 
 
-def run(order: Order, limits: Limits, group: Group, uid: int, connection: socket.socket) -> Run:
+def run(
+    order: Order, limits: Limits, group: Group, confinement: Confinement, connection: socket.socket
+) -> Run:
     """Runs `order` once. In the forked child it raises `Become` (Python) or execs."""
-    return _Supervised(order, limits, group, uid, connection).run()
+    return _Supervised(order, limits, group, confinement, connection).run()
 
 
 def reserve_program_descriptors() -> None:
@@ -169,12 +170,17 @@ class _Supervised:
     """One run from fork to result."""
 
     def __init__(
-        self, order: Order, limits: Limits, group: Group, uid: int, connection: socket.socket
+        self,
+        order: Order,
+        limits: Limits,
+        group: Group,
+        confinement: Confinement,
+        connection: socket.socket,
     ) -> None:
         self._order = order
         self._limits = limits
         self._group = group
-        self._uid = uid
+        self._confinement = confinement
         self._connection = connection
         self._baseline_bytes = 0
         self._kills_before = 0
@@ -185,7 +191,7 @@ class _Supervised:
     def run(self) -> Run:
         plumbing = _Plumbing(self._order, self._limits)
         self._prepare_group()
-        clock = _Clock(self._group, self._limits)
+        clock = _Clock(self._group, self._limits, self._confinement)
         gc.freeze()  # what this supervisor made since must not be touched by the program's collections
         pid = sys_.fork_plainly()
         if pid == 0:
@@ -212,11 +218,10 @@ class _Supervised:
             _volunteer_for_out_of_memory()
             os.setsid()
             plumbing.take_program_side()
-            os.chdir("/work")
+            os.chdir(order.places.work)
             os.umask(0o022)
-            namespaces.confine(
+            self._confinement.confine(
                 self._limits,
-                self._uid,
                 has_memory_group=self._group.limits_memory,
                 has_process_group=self._group.limits_processes,
             )
@@ -258,9 +263,7 @@ class _Supervised:
     def _reap_all(self, first: int) -> int:
         """Kills whatever is left, reaps every process and returns the first one's wait status."""
         status = 0
-        # From pid 1 this reaches every process of the jail and never this one.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
+        self._confinement.kill_all()
         while True:
             try:
                 pid, ended, usage = os.wait4(-1, 0)
@@ -398,8 +401,9 @@ class _Plumbing:
 class _Clock:
     """CPU and wall time of a run while it goes on."""
 
-    def __init__(self, group: Group, limits: Limits) -> None:
+    def __init__(self, group: Group, limits: Limits, confinement: Confinement) -> None:
         self._group = group
+        self._confinement = confinement
         self._limits = limits
         self._most_wall_seconds = limits.wall_seconds * STARVATION_FACTOR
         self._started = time.monotonic()
@@ -427,39 +431,38 @@ class _Clock:
 
     def exceeded(self, pid: int) -> Outcome | None:
         """The limit that is used up, if one is."""
-        self._used = self._measure(pid)
+        self._used = self._measure()
         if self._used > self._limits.cpu_seconds:
             return Outcome.TIME_LIMIT
         beyond = self.wall_seconds() - self._limits.wall_seconds
-        if beyond > 0 and (beyond > _starved_seconds() or self.wall_seconds() > self._most_wall_seconds):
+        if beyond > 0 and (beyond > self._starved_seconds() or self.wall_seconds() > self._most_wall_seconds):
             return Outcome.WALL_LIMIT
         return None
 
-    def _measure(self, pid: int) -> float:
+    def _starved_seconds(self) -> float:
+        """How long the jail's most patient process was ready to run and got no core.
+
+        A busy machine's fault, not the program's: the wall limit is extended by it.
+        """
+        return max(map(_waited_seconds, self._confinement.processes()), default=0.0)
+
+    def _measure(self) -> float:
         if self._group_before is not None:
             return self.group_cpu_seconds()
         total = 0.0
-        for name in os.listdir("/proc"):
-            if name.isdigit() and name != "1":
-                with contextlib.suppress(OSError):  # it ended between the two calls
-                    total += sys_.process_cpu_seconds(int(name))
+        for pid in self._confinement.processes():
+            with contextlib.suppress(OSError):  # it ended between the two calls
+                total += sys_.process_cpu_seconds(pid)
         return total
 
 
-def _starved_seconds() -> float:
-    """How long the jail's most patient process was ready to run and got no core.
-
-    A busy machine's fault, not the program's: the wall limit is extended by it.
-    From the second field of /proc/PID/schedstat, in nanoseconds.
-    """
-    longest = 0.0
-    for name in os.listdir("/proc"):
-        if name.isdigit() and name != "1":
-            with contextlib.suppress(OSError):  # it ended between the two calls
-                descriptor = os.open(f"/proc/{name}/schedstat", os.O_RDONLY)
-                with os.fdopen(descriptor, "rb") as file:
-                    longest = max(longest, int(file.read().split()[1]) / 1e9)
-    return longest
+def _waited_seconds(pid: int) -> float:
+    """The second field of /proc/PID/schedstat; 0 once the process has ended."""
+    try:
+        with open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:
+            return int(file.read(64).split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def _volunteer_for_out_of_memory() -> None:
@@ -487,7 +490,12 @@ def _exec(order: Order) -> NoReturn:
         signal.SIGXFSZ,
     ):  # an interpreter ignores them; programs expect the default
         signal.signal(number, signal.SIG_DFL)
-    environment = {**_ENVIRONMENT, **order.environment}
+    environment = {
+        **_ENVIRONMENT,
+        "HOME": order.places.work,
+        "TMPDIR": order.places.temporary,
+        **order.environment,
+    }
     try:
         os.execvpe(order.argv[0], order.argv, environment)  # noqa: S606 - this is what a jail is for
     except OSError as error:

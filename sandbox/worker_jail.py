@@ -7,11 +7,9 @@ the next one finds a fresh fork.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import select
-import signal
 import socket
 import struct
 import time
@@ -20,9 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from sandbox import frames, namespaces, supervise
+from sandbox import frames, supervise
 from sandbox import syscalls as sys_
 from sandbox.cgroups import Group
+from sandbox.confinement import Confinement
 from sandbox.frames import Frame
 from sandbox.types import Limits
 
@@ -47,13 +46,13 @@ class WorkerSupervisor:
         handler: Callable[[bytes], bytes],
         limits: Limits,
         group: Group,
-        uid: int,
+        confinement: Confinement,
     ) -> None:
         self._connection = connection
         self._handler = handler
         self._limits = limits
         self._group = group
-        self._uid = uid
+        self._confinement = confinement
         self._worker: _Worker | None = None
 
     def serve(self) -> None:
@@ -117,9 +116,8 @@ class WorkerSupervisor:
         try:
             self._connection.close()
             os.setsid()
-            namespaces.confine(
+            self._confinement.confine(
                 self._limits,
-                self._uid,
                 has_memory_group=self._group.limits_memory,
                 has_process_group=self._group.limits_processes,
             )
@@ -136,8 +134,7 @@ class WorkerSupervisor:
     def _bury(self, worker: _Worker) -> None:
         worker.connection.close()
         self._worker = None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)  # from pid 1: the worker and whatever it started
+        self._confinement.kill_all()
         while True:
             try:
                 os.waitpid(-1, 0)

@@ -141,6 +141,7 @@ class JailedWorkers:
         )
         return LauncherConfig(
             control=-1,
+            isolation="namespaces",
             family=f"{os.getpid()}-workers",
             generation=self._launchers_started,
             slots=2 * self._count + 4,

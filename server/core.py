@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from protos.reward.v1 import reward_pb2 as pb
+from sandbox import backends
 from sandbox.errors import SandboxError, UnknownLanguage
-from sandbox.sandbox import ISOLATION, Sandbox, SandboxConfig
+from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.workers import JailedWorkers, WorkerConfig
 from server import __version__, execution, limits, locations
 from server.admission import Admission
@@ -28,8 +29,6 @@ from server.verify.math.verifier import MathVerifier
 T = TypeVar("T")
 MATH_WORKER = "server.verify.math.worker"
 ATTEMPTS = 3  # a service fault is tried again before it is reported
-# From strongest to weakest, as the docs order them.
-_STRENGTH = {"docker": 3, "namespaces": 2, "landlock": 1}
 
 
 class RewardCore:
@@ -40,6 +39,7 @@ class RewardCore:
         cache = settings.cache_directory
         self.sandbox = Sandbox(
             SandboxConfig(
+                isolation=settings.isolation,
                 slots=settings.effective_slots,
                 artefact_cache_bytes=settings.artefact_cache_bytes,
                 cache_directory=str(locations.user_cache()) if cache == "auto" else cache,
@@ -86,7 +86,7 @@ class RewardCore:
         with self._admission.enter():
             verdict = await _with_retry(request, judge)
         verdict.id = request.id
-        verdict.isolation = ISOLATION
+        verdict.isolation = self.sandbox.isolation
         _complete_timing(verdict, time.monotonic() - started)
         return verdict
 
@@ -152,7 +152,7 @@ class RewardCore:
         ]
         return pb.Capabilities(
             version=__version__,
-            isolation=ISOLATION,
+            isolation=self.sandbox.isolation,
             languages=languages,
             extraction_policies=extraction.POLICIES,
             checkers=CHECKERS,
@@ -163,11 +163,14 @@ class RewardCore:
         )
 
     def _check_floor(self) -> None:
+        """Raises StartupError where this host gives less isolation than the configured floor."""
         asked, floor = self._settings.isolation, self._settings.min_isolation
-        if asked not in ("auto", ISOLATION):
-            raise StartupError(f"isolation backend {asked!r} is not in this version; it has {ISOLATION!r}")
-        if _STRENGTH[ISOLATION] < _STRENGTH[floor]:
-            raise StartupError(f"min_isolation is {floor!r}, and this version gives {ISOLATION!r}")
+        try:
+            given = backends.choose(asked)
+        except SandboxError as error:
+            raise StartupError(str(error)) from None
+        if backends.STRENGTH[given] < backends.STRENGTH[floor]:
+            raise StartupError(f"min_isolation is {floor!r}, and this host gives {given!r}")
 
 
 def _complete_timing(verdict: pb.Verdict, total_seconds: float) -> None:

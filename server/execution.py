@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from protos.reward.v1 import reward_pb2 as pb
-from sandbox.sandbox import ISOLATION, Sandbox, Session
+from sandbox.sandbox import Sandbox
+from sandbox.session import Session
 from sandbox.types import Case, Compilation, Limits, Program, RunResult
 from server import limits as wire_limits
 from server.errors import invalid
@@ -44,7 +45,7 @@ async def execute(sandbox: Sandbox, request: pb.ExecuteRequest, limits: Limits) 
     result = pb.ExecuteResult(
         id=request.id,
         compile=_compile_detail(compilation),
-        isolation=ISOLATION,
+        isolation=sandbox.isolation,
         limits=wire_limits.to_message(limits),
     )
     if compilation.artefact is None:

@@ -17,6 +17,7 @@ def test_the_configuration_survives_its_journey() -> None:
     config = LauncherConfig(
         control=7,
         family="1-x",
+        isolation="namespaces",
         generation=2,
         slots=3,
         cgroup_version=1,

@@ -1,0 +1,74 @@
+"""What a backend that isolates on this host's kernel gives to the launcher and its jails.
+
+`namespaces` and `landlock` are its siblings. Supervision, the runner and the
+frames are the same whichever made the jail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sandbox.types import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a jail's directories are, as its program sees them."""
+
+    work: str  # working directory and home, the program's own
+    temporary: str
+    box: str  # the program's text or executable, read-only to it
+
+    @property
+    def executable(self) -> str:
+        """The compiled program."""
+        return f"{self.box}/main"
+
+    @property
+    def script(self) -> str:
+        """The Python program's text."""
+        return f"{self.box}/main.py"
+
+
+class Confinement(Protocol):
+    """One isolation backend, from the launcher's start to a program's first instruction."""
+
+    name: str
+
+    # In the launcher.
+    def enter(self, binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
+        """Once, before any jail: returns where control groups are found from now on. Raises OSError."""
+
+    def fork_init(self) -> int:
+        """Forks a jail's first process; returns as fork(2) does."""
+
+    def uid_of(self, slot: int) -> int:
+        """Whose uid the slot's programs run under."""
+
+    def sweep(self, slot: int) -> None:
+        """After the death of a jail's first process: nothing of the slot's jail may live on."""
+
+    # In a jail's first process.
+    def isolate(self, slot: int, cgroup_mounts: Sequence[str]) -> Places:
+        """Cuts it off from the host, before it hears of its job."""
+
+    def mount_scratch(self, limits: Limits) -> None:
+        """Makes the writable places, empty."""
+
+    def renew_scratch(self, limits: Limits) -> None:
+        """Empties the writable places if the last run left anything; `box` stays."""
+
+    def restrict_all_runs(self, limits: Limits) -> None:
+        """Once: what every run inherits and what does not hinder the supervisor."""
+
+    def processes(self) -> list[int]:
+        """Every living process of the present run."""
+
+    def kill_all(self) -> None:
+        """Kills every process of the present run, none may escape by forking."""
+
+    # In a forked run.
+    def confine(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> None:
+        """Last before the program: its limits, and no privilege left."""
