@@ -21,6 +21,16 @@ from server.errors import StartupError
 
 ENVIRONMENT_PREFIX = "REWARD_SERVER_"
 ISOLATION_BACKENDS = ("namespaces", "landlock", "docker")
+DIALECTS = (
+    "sandbox_fusion",
+    "openrlhf",
+    "slime",
+    "open_instruct",
+    "piston",
+    "code_judge",
+    "judge0",
+    "nemo_gym",
+)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("json", "console")
 # The black-box suite's: it may share a shell with a server.
@@ -64,6 +74,10 @@ class Settings:
     max_processes: int = _setting(512, "largest processes a request may ask for")
     math_workers: int = _setting(0, "jailed math worker processes; 0: as many as slots")
     math_cpu_seconds: float = _setting(5.0, "CPU budget of one math check; beyond it: UNDECIDED")
+    dialects: str = _setting("all", "other systems' wires on the HTTP port: all, none, or names with commas")
+    ungradable_reward: str = _setting(
+        "error", "what a dialect without `no reward` answers for a task at fault: a number, or error"
+    )
     log_level: str = _setting("info", "least severe level that is logged", LOG_LEVELS)
     log_format: str = _setting("json", "one JSON object per line, or console for people", LOG_FORMATS)
 
@@ -74,6 +88,30 @@ class Settings:
             split_address(getattr(self, address), address)
         for name in ("cpu_seconds", "wall_seconds", "memory_bytes", "output_bytes", "processes"):
             self._check_ceiling(name)
+
+        _ = self.dialect_names, self.reward_if_ungradable
+
+    @property
+    def dialect_names(self) -> tuple[str, ...]:
+        """The dialects that are on; raises StartupError for an unknown one."""
+        if self.dialects in ("all", "none", ""):
+            return DIALECTS if self.dialects == "all" else ()
+        names = tuple(name.strip() for name in self.dialects.split(","))
+        for name in names:
+            if name not in DIALECTS:
+                raise StartupError(f"dialects: {name!r} is not one of all, none, {', '.join(DIALECTS)}")
+        return names
+
+    @property
+    def reward_if_ungradable(self) -> float | None:
+        """`ungradable_reward` as a number; None where it is "error"."""
+        if self.ungradable_reward == "error":
+            return None
+        try:
+            return float(self.ungradable_reward)
+        except ValueError:
+            why = f"{self.ungradable_reward!r} is neither a number nor 'error'"
+            raise StartupError(f"ungradable_reward: {why}") from None
 
     def _check_ceiling(self, name: str) -> None:
         default, ceiling = getattr(self, f"default_{name}"), getattr(self, f"max_{name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -20,8 +20,9 @@ from protos.reward.v1 import reward_pb2 as pb
 from server import __version__
 from server.config import Settings, split_address
 from server.errors import ErrorCode, RequestError, StartupError
-from server.faces import json_batch, json_wire, openapi
+from server.faces import dialects, json_batch, json_wire, openapi
 from server.faces.batch import Answer, judge_all, judge_many
+from server.faces.dialects.common import Context, Route
 from server.faces.http_body import (
     CLIENT_GONE_STATUS,
     LineStream,
@@ -103,7 +104,7 @@ class Routes:
         return await read_body(request, self._ceiling)
 
 
-def build_app(routes: Routes) -> FastAPI:
+def build_app(routes: Routes, further: Sequence[Route] = ()) -> FastAPI:
     """The ASGI application: the routes of the API and their errors as problem+json."""
     app = FastAPI(title="Reward server", version=__version__, redoc_url=None)
     app.openapi_schema = openapi.schema(__version__)
@@ -119,6 +120,8 @@ def build_app(routes: Routes) -> FastAPI:
         ("GET", "/metrics", routes.metrics),
     ):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
+    for route in further:
+        app.add_route(route.path, route.endpoint, methods=[route.method])
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
@@ -131,7 +134,7 @@ class HttpFace:
     def __init__(
         self, service: RewardService, settings: Settings, metrics: Callable[[], tuple[bytes, str]]
     ) -> None:
-        self.app = build_app(Routes(service, settings, metrics))
+        self.app = build_app(Routes(service, settings, metrics), _dialect_routes(service, settings))
         self._address = settings.http
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -156,6 +159,11 @@ class HttpFace:
         self._server.config.timeout_graceful_shutdown = max(1, round(grace_seconds))
         self._server.should_exit = True
         await self._serving
+
+
+def _dialect_routes(service: RewardService, settings: Settings) -> list[Route]:
+    context = Context(service, settings.request_bytes_ceiling, settings.reward_if_ungradable)
+    return [route for name in settings.dialect_names for route in dialects.ROUTES[name](context)]
 
 
 class _Server(uvicorn.Server):

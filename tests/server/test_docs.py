@@ -10,11 +10,14 @@ import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
 from server import cli
-from server.config import Settings
+from server.config import DIALECTS, Settings
 from server.errors import ErrorCode
+from server.faces.dialects import ROUTES
+from server.faces.dialects.common import Context
 from server.faces.grpc_face import STATUS_CODES
 from server.faces.openapi import schema
 from server.metrics import Metrics
+from tests.server.stub_core import StubCore
 
 UNITS = {"KiB": 10, "MiB": 20, "GiB": 30}
 
@@ -100,3 +103,12 @@ REQUESTS_AND_ANSWERS = (
 def test_every_field(api_page: str, name: str) -> None:
     for field in pb.DESCRIPTOR.message_types_by_name[name].fields:
         assert re.search(rf"[`\"]{field.name}[`\"]", api_page), f"{name}.{field.name}"
+
+
+def test_every_path_of_every_dialect() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dialects.md").read_text(encoding="utf-8")
+    for name, routes in ROUTES.items():
+        assert f"| `{name}` |" in page
+        for route in routes(Context(StubCore(), 1)):
+            assert f"`{route.method} {route.path}`" in page, route
+    assert tuple(ROUTES) == DIALECTS

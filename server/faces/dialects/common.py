@@ -1,0 +1,178 @@
+"""What every dialect needs: bodies, patience in the client's own terms, rewards or none.
+
+A dialect never sheds load in a way its client takes for a wrong answer. While the
+service is full it holds the request, within the time that the client is known to
+wait, and then says so in the one form that client retries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from protos.reward.v1 import reward_pb2 as pb
+from server.errors import ErrorCode, RequestError
+from server.faces.http_body import json_response, read_body, while_connected
+from server.faces.service import RewardService, deadline_in, within
+
+_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.05, 1.0
+_NOT_NOW = (ErrorCode.QUEUE_FULL, ErrorCode.INTERNAL)
+_RETRYABLE = (pb.INTERNAL_ERROR, pb.OVERLOADED, pb.CANCELLED)
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Route(NamedTuple):
+    """One path of a dialect."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+
+
+class Refusal(Exception):
+    """An answer in the dialect's own error form, given at once."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(body)
+        self.response = json(body, status)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a dialect works with."""
+
+    service: RewardService
+    request_bytes_ceiling: int
+    ungradable_reward: float | None = None  # for a task that is itself at fault; None: an error
+
+    async def read(self, request: Request, model: type[M]) -> M:
+        """The body as the dialect's message; raises Refusal 422 in FastAPI's form."""
+        body = await read_body(request, self.request_bytes_ceiling)
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False, include_input=False)
+            raise Refusal(422, {"detail": details}) from None
+
+    async def verdict(self, request: pb.VerifyRequest, patience_seconds: float) -> pb.Verdict:
+        """A judged or ungradable verdict; raises RequestError when none came in time."""
+        return await hold(lambda: self._judged(request), patience_seconds)
+
+    async def _judged(self, request: pb.VerifyRequest) -> pb.Verdict:
+        verdict = await self.service.verify(request)
+        if verdict.status in _RETRYABLE:
+            raise RequestError(ErrorCode.INTERNAL, verdict.message)
+        return verdict
+
+    async def execution(self, request: pb.ExecuteRequest, patience_seconds: float) -> pb.ExecuteResult:
+        """A program's runs; raises RequestError when none came in time."""
+        return await hold(lambda: self.service.execute(request), patience_seconds)
+
+    def reward(self, verdict: pb.Verdict) -> float:
+        """The reward; raises RequestError where there is none and no stand-in is configured."""
+        if verdict.HasField("reward"):
+            return verdict.reward
+        if self.ungradable_reward is None:
+            name = pb.Status.Name(verdict.status)
+            raise RequestError(ErrorCode.INVALID_ARGUMENT, f"{name}: {verdict.message}")
+        return self.ungradable_reward
+
+    def limits(self, *, cpu_seconds: float, wall_seconds: float, memory_bytes: int = 0) -> pb.Limits:
+        """Limits as a client of another system asks for them: what is above the ceiling is the ceiling."""
+        ceilings = self.service.capabilities().limit_ceilings
+        limits = pb.Limits(
+            cpu_seconds=min(cpu_seconds, ceilings.cpu_seconds),
+            wall_seconds=min(wall_seconds, ceilings.wall_seconds),
+        )
+        if memory_bytes > 0:
+            limits.memory_bytes = min(memory_bytes, ceilings.memory_bytes)
+        return limits
+
+
+async def hold(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """The attempt's result, tried again while the service is full or at fault.
+
+    Raises RequestError DEADLINE_EXCEEDED when `seconds` are over, or at once when
+    the server is going; other RequestErrors pass.
+    """
+    deadline = deadline_in(seconds)
+    assert deadline is not None
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await within(deadline, _as_coroutine(attempt))
+        except RequestError as error:
+            if error.code is ErrorCode.DRAINING:
+                raise RequestError(ErrorCode.DEADLINE_EXCEEDED, error.message) from None
+            if error.code not in _NOT_NOW:
+                raise
+            if asyncio.get_running_loop().time() + pause >= deadline:
+                message = f"no verdict within {seconds:g} s: {error.message}"
+                raise RequestError(ErrorCode.DEADLINE_EXCEEDED, message) from None
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LAST_PAUSE_SECONDS)
+
+
+async def _as_coroutine(attempt: Callable[[], Awaitable[T]]) -> T:
+    return await attempt()
+
+
+def json(body: Any, status: int = 200) -> Response:
+    """An answer in JSON."""
+    return json_response(orjson.dumps(body), status)
+
+
+Handler = Callable[[Context, Request], Awaitable[Response]]
+OnError = Callable[[RequestError], Response]
+
+
+def detail_error(error: RequestError) -> Response:
+    """FastAPI's form, which most of the field's servers use: `{"detail": text}`."""
+    return json({"detail": error.message}, error.code.http_status)
+
+
+def endpoint(context: Context, handler: Handler, on_error: OnError = detail_error) -> Endpoint:
+    """The handler as an endpoint whose errors take the dialect's form."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(context, request)
+        except Refusal as refusal:
+            return refusal.response
+        except RequestError as error:
+            return on_error(error)
+
+    return answer
+
+
+async def connected(request: Request, work: Awaitable[T]) -> T:
+    """The work's result; raises ClientDisconnect, the work cancelled, when the client leaves."""
+
+    async def run() -> T:
+        return await work
+
+    return await while_connected(request, run())
+
+
+async def gather(work: Iterable[Awaitable[T]]) -> list[T]:
+    """All results in order; the first fault is raised and cancels the rest."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_awaited(one)) for one in work]
+    except BaseExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _awaited(work: Awaitable[T]) -> T:
+    return await work

@@ -1,0 +1,99 @@
+"""Patience: what is held, what is tried again, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from protos.reward.v1 import reward_pb2 as pb
+from server.errors import ErrorCode, RequestError
+from server.faces.dialects.common import Context, gather, hold
+from tests.server.stub_core import StubCore
+
+
+def failing(times: int, code: ErrorCode) -> object:
+    """An attempt that is refused so many times and then gives 7."""
+    left = times
+
+    async def attempt() -> int:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise RequestError(code, "not now")
+        return 7
+
+    return attempt
+
+
+@pytest.mark.parametrize("code", [ErrorCode.QUEUE_FULL, ErrorCode.INTERNAL])
+async def test_a_refusal_that_passes_is_waited_out(code: ErrorCode) -> None:
+    assert await hold(failing(2, code), 30) == 7
+
+
+async def test_patience_ends_in_the_one_code_that_means_late() -> None:
+    with pytest.raises(RequestError) as caught:
+        await hold(failing(1000, ErrorCode.QUEUE_FULL), 0.3)
+    assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
+
+
+async def test_work_that_outlasts_the_patience_is_cancelled() -> None:
+    cancelled = asyncio.Event()
+
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    with pytest.raises(RequestError) as caught:
+        await hold(endless, 0.05)
+    assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
+    assert cancelled.is_set()
+
+
+async def test_a_server_that_is_going_is_not_waited_for() -> None:
+    with pytest.raises(RequestError) as caught:
+        await hold(failing(1000, ErrorCode.DRAINING), 600)
+    assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
+
+
+async def test_a_wrong_request_is_not_tried_again() -> None:
+    with pytest.raises(RequestError) as caught:
+        await hold(failing(1, ErrorCode.INVALID_ARGUMENT), 600)
+    assert caught.value.code is ErrorCode.INVALID_ARGUMENT
+
+
+def context(ungradable_reward: float | None = None) -> Context:
+    return Context(StubCore(), 1 << 20, ungradable_reward)
+
+
+def test_a_verdict_without_a_reward_is_an_error() -> None:
+    with pytest.raises(RequestError, match="UNGRADABLE: no gold"):
+        context().reward(pb.Verdict(status=pb.UNGRADABLE, message="no gold"))
+
+
+def test_the_configured_stand_in_is_for_tasks_at_fault() -> None:
+    assert context(-1.0).reward(pb.Verdict(status=pb.UNGRADABLE)) == -1.0
+
+
+def test_a_reward_of_nothing_is_a_reward() -> None:
+    assert context(-1.0).reward(pb.Verdict(status=pb.WRONG_ANSWER, reward=0.0)) == 0.0
+
+
+async def test_one_fault_ends_the_others() -> None:
+    ended = asyncio.Event()
+
+    async def waits() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise RequestError(ErrorCode.INTERNAL, "gone")
+
+    with pytest.raises(RequestError, match="gone"):
+        await gather([waits(), fails()])
+    assert ended.is_set()
