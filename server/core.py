@@ -156,6 +156,7 @@ class RewardCore:
             languages=languages,
             extraction_policies=extraction.POLICIES,
             checkers=CHECKERS,
+            dialects=self._settings.dialect_names,
             test_formats=TEST_FORMATS,
             default_limits=limits.to_message(self._settings.default_limits()),
             limit_ceilings=limits.to_message(self._settings.limit_ceilings()),

@@ -2,6 +2,7 @@
 
     TrainerError
     ├── RewardRequestError   the reward server says the request itself is wrong; sending it again cannot help
+    ├── NotJudged            a trainer wants a number, and the completion was not judged
     ├── ServerUnreachable    nobody answers at the reward server's address
     ├── RecipeError          a recipe file that cannot be run; names the key at fault
     ├── CheckpointError      nothing to resume from, or a checkpoint of another recipe
@@ -10,7 +11,7 @@
     └── Interrupted          a signal asked for the end
 
 A fault of the service while it judges is no exception: it is a `Verdict` whose
-reward is None.
+reward is None. Only an adapter raises it, where a trainer has no word for that.
 """
 
 from __future__ import annotations
@@ -34,6 +35,14 @@ class RewardRequestError(TrainerError):
         self.code = code
         self.message = message
         self.field = field
+
+
+class NotJudged(TrainerError):
+    """A completion without a judgement, where the trainer takes nothing but numbers. `status` says why."""
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
 
 
 class VerifierMismatch(TrainerError):
