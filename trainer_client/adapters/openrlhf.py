@@ -8,10 +8,14 @@ Contract: openrlhf 0.11.2, `reward_func(queries, prompts, labels)`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from trainer_client.adapters.scorer import default_scorer
+
+# Queries are decoded with their special tokens; behind a closing fence one would keep it open.
+_END_TOKENS = re.compile(r"(?:<[|｜][^<>|｜\s]{1,40}[|｜]>|</s>|<eos>|<pad>|<end_of_turn>)+\s*\Z")
 
 
 def reward_func(
@@ -22,7 +26,7 @@ def reward_func(
 
     scorer = default_scorer()
     pairs = zip(queries, prompts, strict=True)
-    responses = [query.removeprefix(prompt) for query, prompt in pairs]
+    responses = [_END_TOKENS.sub("", query.removeprefix(prompt)) for query, prompt in pairs]
     verdicts = scorer.verdicts_plainly(labels, responses)
     rewards = torch.tensor([scorer.reward(verdict) for verdict in verdicts])
     judged = torch.tensor([float(verdict.reward is not None) for verdict in verdicts])

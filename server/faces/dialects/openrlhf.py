@@ -9,6 +9,7 @@ Source: openrlhf/utils/agent.py (0.11.2).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pydantic import BaseModel
@@ -20,6 +21,8 @@ from server.faces.dialects.common import Context, Refusal, Route, connected, end
 from server.faces.dialects.labels import request_of
 
 PATIENCE_SECONDS = 170.0
+# `<|im_end|>`, `<|endoftext|>`, `</s>`, DeepSeek's with its own bars, padding: whatever ends a decoded text.
+_END_TOKENS = re.compile(r"(?:<[|｜][^<>|｜\s]{1,40}[|｜]>|</s>|<eos>|<pad>|<end_of_turn>)+\s*\Z")
 
 
 class RemoteReward(BaseModel):
@@ -56,5 +59,5 @@ async def _rewards(context: Context, request: Request) -> Response:
 
 
 def _response(query: str, prompt: str) -> str:
-    """The response alone: a prompt may itself ask for a box."""
-    return query.removeprefix(prompt)
+    """The response alone: a prompt may itself ask for a box, and an end token may follow a closing fence."""
+    return _END_TOKENS.sub("", query.removeprefix(prompt))

@@ -43,6 +43,13 @@ def test_openrlhf_runs_programs(web: httpx.Client) -> None:
     assert openrlhf(web, DOUBLE, STDIO).json()["rewards"] == [1.0]
 
 
+@pytest.mark.parametrize(
+    "end", ["<|im_end|>", "</s>", "<｜end▁of▁sentence｜>", "<|endoftext|><|endoftext|>\n"]
+)
+def test_openrlhf_reads_past_the_end_token(web: httpx.Client, end: str) -> None:
+    assert openrlhf(web, DOUBLE + end, STDIO).json()["rewards"] == [1.0]
+
+
 def test_openrlhf_logs_are_numbers(web: httpx.Client) -> None:
     logs = openrlhf(web, "\\boxed{1}", "1").json()["extra_logs"]
     assert all(isinstance(value, float) for values in logs.values() for value in values)
