@@ -20,6 +20,7 @@ from trainer_client.tasks.problem import DOMAINS, Domain
 
 DEFAULT_RECIPE = "tiny"
 ENGINES = ("transformers",)
+LOSSES = ("token_mean", "sequence_mean", "dr_grpo", "gspo", "cispo")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,24 @@ class Compute:
     micro_batch_size: int = 32
     gradient_clip: float = 1.0
     logprob_tolerance: float = 1e-2
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The policy loss; the defaults are the paper's: token mean, one update for each batch of rollouts.
+
+    `updates_per_batch` above 1 is the paper's ablation: a batch is split into as many parts, each an
+    update. `sampler_weight_cap` 0 leaves truncated importance weights off. `pinned_length` 0 lets
+    `dr_grpo` divide by the stage's own response limit.
+    """
+
+    kind: str = "token_mean"
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    updates_per_batch: int = 1
+    scale_advantages: bool = True
+    sampler_weight_cap: float = 0.0
+    pinned_length: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +126,7 @@ class Recipe:
     model: ModelSettings = field(default_factory=ModelSettings)
     warm_start: WarmStart = field(default_factory=WarmStart)
     compute: Compute = field(default_factory=Compute)
+    loss: Loss = field(default_factory=Loss)
     evaluation: Evaluation = field(default_factory=Evaluation)
     rewards: Rewards = field(default_factory=Rewards)
 
@@ -203,6 +223,9 @@ _RULES: dict[str, _Rule] = {
     "group_size": _GROUP,
     "slip_rate": _SHARE,
     "seed": _NOT_NEGATIVE,
+    "kind": (lambda value: value in LOSSES, f"must be one of {', '.join(LOSSES)}"),
+    "sampler_weight_cap": _NOT_NEGATIVE,
+    "pinned_length": _NOT_NEGATIVE,
     "engine": (lambda value: value in ENGINES, f"must be one of {', '.join(ENGINES)}"),
 }
 

@@ -115,8 +115,14 @@ class Trainer:
         rollouts = self._roll_out(turn)
         began = time.perf_counter()
         stage = turn.stage
-        rows = training_rows(rollouts.judged, stage.group_size, mask_truncated=stage.mask_truncated)
-        result = update_policy(self.policy, self._optimizer, rows, stage, self._recipe.compute)
+        loss = self._recipe.loss
+        rows = training_rows(
+            rollouts.judged,
+            stage.group_size,
+            mask_truncated=stage.mask_truncated,
+            scale=loss.scale_advantages,
+        )
+        result = update_policy(self.policy, self._optimizer, rows, stage, self._recipe.compute, loss=loss)
         self._engine.sync(self.policy.model.named_parameters())
         self.position = Position("train", turn.step + 1)
         values = train_metrics(turn, rollouts, result) | {"update_seconds": time.perf_counter() - began}
@@ -202,6 +208,7 @@ def train_metrics(turn: Turn, rollouts: Rollouts, result: UpdateResult) -> dict[
         "truncated": sum(completion.truncated for completion in completions) / len(completions),
         "gradient_norm": result.gradient_norm,
         "logprob_gap": result.logprob_gap,
+        "clipped": result.clipped,
         "retries": sum(one.verdict.attempts - 1 for one in rollouts.judged),
         "sample_seconds": rollouts.sample_seconds,
         "exposed_reward_seconds": rollouts.exposed_seconds,

@@ -1,9 +1,14 @@
-"""One policy update from one batch of judged rollouts."""
+"""The policy update from one batch of judged rollouts: one step, or as an ablation several.
+
+With one step the policy at the batch's start is the policy itself, and its
+log-probabilities need no pass of their own.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +16,11 @@ from torch import Tensor
 
 from trainer_client.errors import StaleSamplerError
 from trainer_client.grpo.advantage import group_advantages
-from trainer_client.grpo.batch import completion_logprobs, token_batch
-from trainer_client.grpo.loss import token_mean_loss
+from trainer_client.grpo.batch import TokenBatch, completion_logprobs, token_batch
+from trainer_client.grpo.losses import LOSSES
+from trainer_client.grpo.losses.ratio import Clip, Rows, Totals, sampler_weights
 from trainer_client.model import Policy
-from trainer_client.recipe import Compute, Stage
+from trainer_client.recipe import Compute, Loss, Stage
 from trainer_client.rewards import Judged
 
 
@@ -28,15 +34,22 @@ class Row:
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What an update did. `logprob_gap` is the largest |sampler - trainer| of a token's log-probability."""
+    """What an update did. `logprob_gap` is the largest |sampler - trainer| of a token's log-probability.
+
+    With several updates for a batch, `gradient_norm` is the last one's and `clipped` the share of tokens
+    whose ratio left the clipping range.
+    """
 
     gradient_norm: float
     logprob_gap: float
     trained_rows: int
     denominator_tokens: int
+    clipped: float = 0.0
 
 
-def training_rows(judged: Sequence[Judged], group_size: int, *, mask_truncated: bool = False) -> list[Row]:
+def training_rows(
+    judged: Sequence[Judged], group_size: int, *, mask_truncated: bool = False, scale: bool = True
+) -> list[Row]:
     """Rows for the loss from completions that lie group after group.
 
     Completions without a reward are left out of their group's statistics and of the rows. With
@@ -45,7 +58,7 @@ def training_rows(judged: Sequence[Judged], group_size: int, *, mask_truncated: 
     rows = []
     for start in range(0, len(judged), group_size):
         group = judged[start : start + group_size]
-        advantages = group_advantages([one.verdict.reward for one in group])
+        advantages = group_advantages([one.verdict.reward for one in group], scale=scale)
         for one, advantage in zip(group, advantages, strict=True):
             if advantage is not None and not (mask_truncated and one.completion.truncated):
                 rows.append(Row(one, advantage))
@@ -53,55 +66,150 @@ def training_rows(judged: Sequence[Judged], group_size: int, *, mask_truncated: 
 
 
 def update_policy(
-    policy: Policy, optimizer: torch.optim.Optimizer, rows: Sequence[Row], stage: Stage, compute: Compute
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    rows: Sequence[Row],
+    stage: Stage,
+    compute: Compute,
+    *,
+    loss: Loss | None = None,
 ) -> UpdateResult:
-    """The single gradient step of a batch, in micro-batches whose losses add up to the batch's.
+    """The gradient steps of a batch, each in micro-batches whose losses add up.
 
     Rows of advantage zero (groups of equal reward) have no gradient and are not run through the model,
-    but their tokens count in the denominator. Raises StaleSamplerError, before any change, when sampler
-    and trainer disagree on a token's log-probability by more than `compute.logprob_tolerance` nats.
+    but count in the denominator. Raises StaleSamplerError, before any change, when sampler and trainer
+    disagree on a token's log-probability by more than `compute.logprob_tolerance` nats.
     """
-    tokens = sum(len(row.judged.completion.token_ids) for row in rows)
-    telling = sorted((row for row in rows if row.advantage != 0.0), key=_length)
-    optimizer.zero_grad(set_to_none=True)
-    gap = 0.0
-    for start in range(0, len(telling), compute.micro_batch_size):
-        part = telling[start : start + compute.micro_batch_size]
-        gap = max(gap, _backward(policy, part, stage.temperature, tokens))
-    # Written so that a gap that is no number fails too.
-    if not gap <= compute.logprob_tolerance:
-        raise StaleSamplerError(
-            f"sampler and trainer disagree by {gap:.3g} nats on a sampled token "
-            f"(compute.logprob_tolerance is {compute.logprob_tolerance:g})"
+    return _Update(policy, optimizer, stage, compute, loss or Loss()).run(rows)
+
+
+class _Update:
+    def __init__(
+        self,
+        policy: Policy,
+        optimizer: torch.optim.Optimizer,
+        stage: Stage,
+        compute: Compute,
+        loss: Loss,
+    ) -> None:
+        self._policy, self._optimizer = policy, optimizer
+        self._stage, self._compute, self._settings = stage, compute, loss
+        self._loss = LOSSES[loss.kind]
+        self._clip = Clip(loss.clip_low, loss.clip_high)
+        self._gap = 0.0
+        self._clipped_tokens = 0.0
+
+    def run(self, rows: Sequence[Row]) -> UpdateResult:
+        parts = _split(rows, self._settings.updates_per_batch)
+        old = self._before(rows) if len(parts) > 1 else {}
+        norm = 0.0
+        for part in parts:
+            norm = self._step(part, old)
+        telling = [row for row in rows if row.advantage != 0.0]
+        trained = sum(map(_length, telling))
+        return UpdateResult(
+            gradient_norm=norm,
+            logprob_gap=self._gap,
+            trained_rows=len(telling),
+            denominator_tokens=sum(map(_length, rows)),
+            clipped=self._clipped_tokens / trained if trained else 0.0,
         )
-    norm = _step(policy, optimizer, stage.learning_rate, compute.gradient_clip) if telling else 0.0
-    return UpdateResult(norm, gap, len(telling), tokens)
+
+    def _before(self, rows: Sequence[Row]) -> dict[int, Tensor]:
+        """Log-probabilities of every telling row before the first update, by the row's identity."""
+        found: dict[int, Tensor] = {}
+        with torch.no_grad():
+            for part in self._micro_batches(rows):
+                batch, logprobs = self._logprobs(part)
+                self._compare(part, logprobs, batch)
+                found |= {id(row): values for row, values in zip(part, logprobs, strict=True)}
+        self._check_gap()
+        return found
+
+    def _step(self, rows: Sequence[Row], old: dict[int, Tensor]) -> float:
+        longest = self._settings.pinned_length or self._stage.max_response_tokens
+        totals = Totals(sum(map(_length, rows)), len(rows), longest)
+        self._optimizer.zero_grad(set_to_none=True)
+        any_telling = False
+        for part in self._micro_batches(rows):
+            self._backward(part, old, totals)
+            any_telling = True
+        self._check_gap()
+        if not any_telling:
+            return 0.0
+        return _step(self._policy, self._optimizer, self._stage.learning_rate, self._compute.gradient_clip)
+
+    def _micro_batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+        """The rows that have a gradient, those of like length together."""
+        telling = sorted((row for row in rows if row.advantage != 0.0), key=_length)
+        for start in range(0, len(telling), self._compute.micro_batch_size):
+            yield telling[start : start + self._compute.micro_batch_size]
+
+    def _backward(self, rows: Sequence[Row], old: dict[int, Tensor], totals: Totals) -> None:
+        batch, logprobs = self._logprobs(rows)
+        if old:
+            before = _stacked([old[id(row)] for row in rows], batch.width)
+        else:
+            before = logprobs.detach()
+            self._compare(rows, before, batch)
+        advantages = torch.tensor([row.advantage for row in rows], device=logprobs.device)
+        sampled = _sampled(rows, batch)
+        weights = sampler_weights(before, sampled, self._settings.sampler_weight_cap) * batch.mask
+        loss = self._loss(Rows(logprobs, before, advantages, weights), totals, self._clip)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._count_clipped(logprobs.detach() - before, batch)
+
+    def _logprobs(self, rows: Sequence[Row]) -> tuple[TokenBatch, Tensor]:
+        batch = token_batch(
+            [self._policy.prompt_ids(row.judged.problem.prompt) for row in rows],
+            [row.judged.completion.token_ids for row in rows],
+            self._policy.pad_id,
+            self._policy.model.device,
+        )
+        return batch, completion_logprobs(self._policy, batch, self._stage.temperature)
+
+    def _compare(self, rows: Sequence[Row], logprobs: Tensor, batch: TokenBatch) -> None:
+        gaps = (logprobs - _sampled(rows, batch)).abs() * batch.mask
+        # max() of Python would drop a gap that is no number.
+        largest = float(gaps.max())
+        self._gap = largest if not largest <= self._gap else self._gap
+
+    def _check_gap(self) -> None:
+        # Written so that a gap that is no number fails too.
+        if not self._gap <= self._compute.logprob_tolerance:
+            raise StaleSamplerError(
+                f"sampler and trainer disagree by {self._gap:.3g} nats on a sampled token "
+                f"(compute.logprob_tolerance is {self._compute.logprob_tolerance:g})"
+            )
+
+    def _count_clipped(self, log_ratio: Tensor, batch: TokenBatch) -> None:
+        ratio = log_ratio.exp()
+        outside = (ratio < 1 - self._clip.low) | (ratio > 1 + self._clip.high)
+        self._clipped_tokens += float((outside * batch.mask).sum())
+
+
+def _split(rows: Sequence[Row], parts: int) -> list[Sequence[Row]]:
+    """The rows in `parts` runs of nearly equal length, none empty."""
+    bounds = [round(index * len(rows) / parts) for index in range(parts + 1)]
+    found = [rows[start:end] for start, end in itertools.pairwise(bounds) if end > start]
+    return found or [rows]
 
 
 def _length(row: Row) -> int:
     return len(row.judged.completion.token_ids)
 
 
-def _backward(policy: Policy, rows: Sequence[Row], temperature: float, total_tokens: int) -> float:
-    device = policy.model.device
-    completions = [row.judged.completion for row in rows]
-    batch = token_batch(
-        [policy.prompt_ids(row.judged.problem.prompt) for row in rows],
-        [completion.token_ids for completion in completions],
-        policy.pad_id,
-        device,
+def _sampled(rows: Sequence[Row], batch: TokenBatch) -> Tensor:
+    """The sampler's log-probabilities, [rows, tokens], 0 in the padding."""
+    values = [torch.tensor(row.judged.completion.logprobs) for row in rows]
+    return _stacked(values, batch.width).to(batch.ids.device)
+
+
+def _stacked(values: Sequence[Tensor], width: int) -> Tensor:
+    """Rows of different lengths as one tensor, cut or filled with 0 to `width`."""
+    return torch.stack(
+        [torch.nn.functional.pad(row[:width], (0, max(0, width - len(row)))) for row in values]
     )
-    logprobs = completion_logprobs(policy, batch, temperature)
-    advantages = torch.tensor([row.advantage for row in rows], device=device)
-    token_mean_loss(logprobs, advantages, batch.mask, total_tokens).backward()  # type: ignore[no-untyped-call]
-    return _largest_gap(logprobs.detach(), batch.mask, [completion.logprobs for completion in completions])
-
-
-def _largest_gap(logprobs: Tensor, mask: Tensor, sampled: Sequence[Sequence[float]]) -> float:
-    width = logprobs.shape[1]
-    rows = [[*row, *[0.0] * (width - len(row))] for row in sampled]
-    gaps = (logprobs - torch.tensor(rows, device=logprobs.device)).abs() * mask
-    return float(gaps.max())
 
 
 def _step(policy: Policy, optimizer: torch.optim.Optimizer, learning_rate: float, clip: float) -> float:

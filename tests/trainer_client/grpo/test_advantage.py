@@ -48,3 +48,7 @@ def test_against_a_reference(rewards):
         else (judged - judged.mean()) / judged.std()
     )
     assert [one for one in got if one is not None] == pytest.approx(expected.tolist())
+
+
+def test_without_scaling_the_deviation_is_left_out():
+    assert group_advantages([1.0, 0.0, 0.0, 0.0], scale=False) == [0.75, -0.25, -0.25, -0.25]

@@ -13,7 +13,7 @@ from trainer_client.errors import StaleSamplerError
 from trainer_client.grpo.batch import completion_logprobs, token_batch
 from trainer_client.grpo.update import training_rows, update_policy
 from trainer_client.model import Policy
-from trainer_client.recipe import Compute, Stage
+from trainer_client.recipe import LOSSES, Compute, Loss, Stage
 from trainer_client.rewards import Judged
 from trainer_client.rollout.engine import Completion, SamplingSettings
 from trainer_client.rollout.transformers_engine import TransformersEngine
@@ -143,3 +143,49 @@ def test_an_update_makes_the_rewarded_completions_likelier(mine):
     update_policy(mine, torch.optim.AdamW(mine.model.parameters()), training_rows(batch, 4), STAGE, Compute())
     change = likelihood() - before
     assert change[0] + change[3] > change[1] + change[2]
+
+
+def test_several_updates_for_a_batch_step_as_often(mine):
+    batch = judged(mine, [1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0])
+    optimizer = torch.optim.AdamW(mine.model.parameters(), lr=1e-3)
+    result = update_policy(
+        mine, optimizer, training_rows(batch, 4), STAGE, Compute(), loss=Loss(updates_per_batch=4)
+    )
+    steps = {int(state["step"]) for state in optimizer.state.values()}
+    assert steps == {4}
+    assert result.trained_rows == 8
+
+
+def test_the_first_of_several_updates_sees_a_ratio_of_one(mine):
+    batch = judged(mine, [1.0, 0.0, 0.0, 1.0])
+    optimizer = torch.optim.SGD(mine.model.parameters(), lr=0.0)
+    stage = Stage(
+        "m", "math", steps=1, max_response_tokens=12, group_size=4, prompts_per_step=2, learning_rate=1e-30
+    )
+    loss = Loss(updates_per_batch=2, clip_low=1e-3, clip_high=1e-3)
+    result = update_policy(mine, optimizer, training_rows(batch, 4), stage, Compute(), loss=loss)
+    assert result.clipped == 0.0
+
+
+def test_what_moved_is_counted_as_clipped(mine):
+    batch = judged(mine, [1.0, 0.0, 0.0, 1.0])
+    stage = Stage(
+        "m", "math", steps=1, max_response_tokens=12, group_size=4, prompts_per_step=2, learning_rate=1e-2
+    )
+    optimizer = torch.optim.AdamW(mine.model.parameters())
+    loss = Loss(updates_per_batch=2, clip_low=1e-6, clip_high=1e-6)
+    result = update_policy(mine, optimizer, training_rows(batch, 4), stage, Compute(), loss=loss)
+    assert result.clipped > 0.2
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_every_loss_makes_the_rewarded_completions_likelier(mine, kind):
+    batch = judged(mine, [1.0, 0.0, 0.0, 1.0])
+    before = gradients(mine, batch)
+    optimizer = torch.optim.SGD(mine.model.parameters(), lr=0.0)
+    update_policy(
+        mine, optimizer, training_rows(batch, 4), STAGE, Compute(gradient_clip=1e9), loss=Loss(kind=kind)
+    )
+    grads = [parameter.grad for parameter in mine.model.parameters() if parameter.grad is not None]
+    agreement = sum(float((one * other).sum()) for one, other in zip(before, grads, strict=True))
+    assert agreement > 0
