@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer_client.errors import Interrupted, RecipeError, TrainerError
+from trainer_client.evaluation.command import add_arguments as add_evaluation_arguments
 from trainer_client.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_as_toml, shipped_recipes
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         "--server", metavar="HOST:PORT", help="the reward server's gRPC address (overrides the recipe)"
     )
     run.add_argument("--seed", type=int, help="overrides the recipe's seed")
+    evaluation = commands.add_parser("eval", help="sample a model on benchmarks and judge the answers")
+    add_evaluation_arguments(evaluation)
     return parser
 
 

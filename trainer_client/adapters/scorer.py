@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer_client.adapters.labels import request_of
 from trainer_client.client import AsyncRewardClient, RetryPolicy, RewardClient, Verdict
 from trainer_client.errors import NotJudged
+from trainer_client.labels import request_of
 
 
 @dataclass(frozen=True)

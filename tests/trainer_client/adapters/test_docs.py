@@ -8,7 +8,7 @@ from pathlib import Path
 from trainer_client.adapters import scorer
 
 ROOT = Path(__file__).parents[3]
-SHARED = {"__init__", "labels", "scorer"}
+SHARED = {"__init__", "scorer"}
 
 
 def test_every_adapter_has_a_page() -> None:

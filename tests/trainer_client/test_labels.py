@@ -7,7 +7,7 @@ import json
 import pytest
 
 from server.faces.dialects import labels as server_labels
-from trainer_client.adapters.labels import LabelError, request_of
+from trainer_client.labels import LabelError, request_of
 
 FORMS = [
     "42",

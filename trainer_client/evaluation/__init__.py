@@ -1,0 +1,1 @@
+"""Benchmarks: many samples a problem, judged by the reward server; estimates with errors; runs compared."""
