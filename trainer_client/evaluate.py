@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trainer_client.client import RewardClient
 from trainer_client.model import Policy
@@ -11,8 +12,9 @@ from trainer_client.recipe import Recipe, held_domains
 from trainer_client.rewards import Judged, roll_out
 from trainer_client.rollout.engine import RolloutEngine, SamplingSettings
 from trainer_client.schedule import sampling_seed
+from trainer_client.tasks.files import file_pool
 from trainer_client.tasks.pools import problem_pool
-from trainer_client.tasks.problem import Domain
+from trainer_client.tasks.problem import Domain, Problem
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ def accuracy_of(judged: Sequence[Judged]) -> Accuracy:
     rewards = [one.verdict.reward for one in judged if one.verdict.reward is not None]
     mean = sum(rewards) / len(rewards) if rewards else None
     return Accuracy(mean, len(rewards), len(judged) - len(rewards))
+
+
+def held_out_problems(recipe: Recipe, domain: Domain) -> list[Problem]:
+    """The benchmark of a domain: it does not move with the run's seed. Raises TaskFileError."""
+    settings = recipe.evaluation
+    if settings.data:
+        return file_pool(Path(settings.data), domain, settings.problems, seed=0)
+    return problem_pool(domain, settings.problems, seed=0, held_out=True)
 
 
 def evaluate(
@@ -55,8 +65,7 @@ def evaluate(
     )
     results: dict[Domain, Accuracy] = {}
     for domain in held_domains(recipe):
-        # The held-out problems are the benchmark: they do not move with the run's seed.
-        problems = problem_pool(domain, recipe.evaluation.problems, seed=0, held_out=True)
+        problems = held_out_problems(recipe, domain)
         prompts = [(problem, policy.prompt_ids(problem.prompt)) for problem in problems]
         label = f"eval{step}/{domain}"
         rollouts = roll_out(engine, client, prompts, settings, label=label, run=run, check=check)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from itertools import islice
 
+from protos.reward.v1 import reward_pb2 as pb
 from trainer_client.client import RewardClient, Verdict
 from trainer_client.errors import VerifierMismatch
 from trainer_client.progress import Progress
 from trainer_client.randomness import rng_of
-from trainer_client.recipe import Recipe
+from trainer_client.recipe import Recipe, Stage
+from trainer_client.schedule import StageProblems
 from trainer_client.tasks.pools import drafts
 from trainer_client.tasks.problem import Domain, Draft
 
@@ -25,11 +27,25 @@ def show_first_verdicts(recipe: Recipe, client: RewardClient, progress: Progress
 
     Raises VerifierMismatch when a right answer is rejected, or when the wrong ones of PROBLEMS problems
     are all accepted. A completion that was not judged at all says nothing against the verifier.
+    Problems from files bring no worked examples: of their math, golds must be accepted in a box.
     """
-    for domain in dict.fromkeys(stage.domain for stage in recipe.stage):
+    for stage in recipe.stage:
+        if stage.data and stage.domain == "math":
+            _golds_are_accepted(stage, recipe.seed, client, progress)
+    for domain in dict.fromkeys(stage.domain for stage in recipe.stage if not stage.data):
         source = drafts(domain, rng_of("first verdicts", domain, recipe.seed), held_out=False)
         if not any(_told_apart(domain, draft, client, progress) for draft in islice(source, PROBLEMS)):
             raise VerifierMismatch(f"the server accepts the wrong answers of {PROBLEMS} {domain} problems")
+
+
+def _golds_are_accepted(stage: Stage, seed: int, client: RewardClient, progress: Progress) -> None:
+    for problem in StageProblems(stage, seed).pool[:PROBLEMS]:
+        assert isinstance(problem.task, pb.MathTask)
+        answer = f"\\boxed{{{problem.task.gold[0]}}}"
+        verdict = client.verify(problem.request(answer, request_id=f"first/{problem.key}", run="first"))
+        if verdict.reward not in (None, 1.0):
+            raise VerifierMismatch(f"the server rejects the gold of {problem.key}: {verdict.message}")
+        progress.note(f"the gold of {problem.key}: {_in_words(verdict)}")
 
 
 def _told_apart(domain: Domain, draft: Draft, client: RewardClient, progress: Progress) -> bool:

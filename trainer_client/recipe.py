@@ -81,8 +81,12 @@ class Loss:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Held-out accuracy: every `every_steps` steps and at the ends, one completion for each problem."""
+    """Held-out accuracy: every `every_steps` steps and at the ends, one completion for each problem.
 
+    `data` is a file of problems of any domain; empty: problems are generated.
+    """
+
+    data: str = ""
     problems: int = 128
     every_steps: int = 20
     temperature: float = 0.6
@@ -100,7 +104,11 @@ class Rewards:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the schedule: a domain, a response length and how to sample and step in it."""
+    """One stage of the schedule: a domain, a response length and how to sample and step in it.
+
+    `data` is a file of problems (docs/evaluation.md has its fields), as seen from where the run is started;
+    empty: problems are generated. `problems` bounds their number, `max_level` their difficulty.
+    """
 
     name: str
     domain: Domain
@@ -110,6 +118,7 @@ class Stage:
     prompts_per_step: int = 16
     temperature: float = 1.0
     learning_rate: float = 1e-6
+    data: str = ""
     problems: int = 1000
     max_level: int = 99
     mask_truncated: bool = False

@@ -5,12 +5,15 @@ Both are a function of recipe and step, so that there is nothing to save.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from trainer_client.randomness import rng_of
 from trainer_client.recipe import Recipe, Stage
+from trainer_client.tasks.files import file_pool
 from trainer_client.tasks.pools import problem_pool
 from trainer_client.tasks.problem import Problem
 
@@ -24,8 +27,12 @@ class StageProblems:
 
     @cached_property
     def pool(self) -> list[Problem]:
-        """All the stage's problems, never held-out ones."""
-        return problem_pool(self.stage.domain, self.stage.problems, self.seed, max_level=self.stage.max_level)
+        """All the stage's problems, never held-out ones. Raises TaskFileError."""
+        stage = self.stage
+        if stage.data:
+            path = Path(stage.data)
+            return file_pool(path, stage.domain, stage.problems, self.seed, max_level=stage.max_level)
+        return problem_pool(stage.domain, stage.problems, self.seed, max_level=stage.max_level)
 
     def at(self, step: int) -> list[Problem]:
         """The problems of the stage's `step`-th update, counted from 0."""
@@ -34,9 +41,14 @@ class StageProblems:
 
     def _problem(self, position: int) -> Problem:
         epoch, place = divmod(position, len(self.pool))
-        order = list(range(len(self.pool)))
-        rng_of("order", self.seed, self.stage.name, epoch).shuffle(order)
-        return self.pool[order[place]]
+        return self.pool[_order(len(self.pool), self.seed, self.stage.name, epoch)[place]]
+
+
+@functools.lru_cache(maxsize=4)
+def _order(count: int, seed: int, stage: str, epoch: int) -> list[int]:
+    order = list(range(count))
+    rng_of("order", seed, stage, epoch).shuffle(order)
+    return order
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +68,18 @@ def test_one_wrong_way_to_a_right_answer_is_no_mismatch() -> None:
 
 def test_a_service_fault_says_nothing_against_the_verifier() -> None:
     assert all("no reward" in line for line in shown(lambda request_id: None))
+
+
+def test_golds_of_a_file_must_be_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "math.jsonl"
+    path.write_text('{"id": "a", "problem": "?", "gold": "1"}\n')
+    recipe = load_recipe("tiny")
+    stages = tuple(dataclasses.replace(stage, data=str(path)) for stage in recipe.stage[:1])
+    recipe = dataclasses.replace(recipe, stage=stages)
+    notes: Any = Notes()
+    accepting: Any = Server(lambda request_id: 1.0)
+    show_first_verdicts(recipe, accepting, notes)
+    assert notes.lines == ["the gold of a: ACCEPTED, reward 1 ()"]
+    rejecting: Any = Server(lambda request_id: 0.0)
+    with pytest.raises(VerifierMismatch, match="rejects the gold of a"):
+        show_first_verdicts(recipe, rejecting, notes)

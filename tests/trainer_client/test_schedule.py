@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trainer_client.recipe import Recipe, Stage
 from trainer_client.schedule import StageProblems, sampling_seed, stage_starts, turns
 
@@ -39,3 +41,12 @@ def test_sampling_seeds_differ():
         for use in ("train", "evaluation")
     }
     assert len(seeds) == 18
+
+
+def test_a_stage_can_take_its_problems_from_a_file(tmp_path):
+    path = tmp_path / "math.jsonl"
+    rows = [f'{{"id": {n}, "prompt": "p{n}", "gold": "{n}", "difficulty": {n}}}' for n in range(8)]
+    path.write_text("\n".join(rows))
+    stage = replace(FIRST, data=str(path), max_level=5)
+    keys = [problem.key for step in range(3) for problem in StageProblems(stage, seed=0).at(step)]
+    assert set(keys) == {"0", "1", "2", "3", "4", "5"}

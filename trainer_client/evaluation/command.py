@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from trainer_client.errors import TrainerError
-from trainer_client.evaluation.benchmark import Question, read_benchmark
 from trainer_client.evaluation.endpoint import Endpoint, SamplingOptions
 from trainer_client.evaluation.page import page, text_table
 from trainer_client.evaluation.results import compare, results_of
 from trainer_client.evaluation.run import evaluate
 from trainer_client.evaluation.samples import Sample, read_samples
+from trainer_client.tasks.files import Question, read_questions
 
 _DEFAULT_SERVER = "127.0.0.1:50051"
 _EVERY = 100
@@ -72,7 +72,7 @@ async def _evaluate(options: argparse.Namespace) -> None:
 
     if not options.endpoint or not options.model:
         raise TrainerError("--endpoint and --model are needed to sample")
-    questions = [question for path in options.benchmarks for question in read_benchmark(path)]
+    questions = [question for path in options.benchmarks for question in read_questions(path)]
     sampling = SamplingOptions(
         options.model, options.temperature, options.top_p, options.max_tokens, options.seed
     )

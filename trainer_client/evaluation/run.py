@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer_client.client import AsyncRewardClient, Verdict
-from trainer_client.evaluation.benchmark import Question
 from trainer_client.evaluation.endpoint import Endpoint, Reply
 from trainer_client.evaluation.samples import Sample, SampleLog, read_samples
 from trainer_client.labels import request_of
+from trainer_client.tasks.files import Question
 
 
 async def evaluate(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainer_client.evaluation import benchmark
+from trainer_client.tasks import files
 
 
 def test_every_field_is_documented():
     page = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
-    for name in (*benchmark._PROBLEM_NAMES, *benchmark._LABEL_NAMES, "prompt", "id", "starter_code"):
+    for name in (*files._PROBLEM_NAMES, *files._LABEL_NAMES, "prompt", "id", "starter_code"):
         assert f"`{name}`" in page
