@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 PREFIX = "reward-jail-"
+_PEAK_SLACK_BYTES = 4 << 20  # a refused charge may have been for a huge page
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class Group:
             self._open("memory", "events", "memory.oom_control", os.O_RDONLY)
             self._open("pids", "processes", "pids.max", os.O_RDWR)
             self._open("pids", "refusals", "pids.events", os.O_RDONLY)
+            self._open("pids", "present", "pids.current", os.O_RDONLY)
             self._open("cpuacct", "cpu", "cpuacct.usage", os.O_RDONLY)
         elif self._version == 2:
             self._open("all", "limit", "memory.max", os.O_RDWR)
@@ -127,6 +129,7 @@ class Group:
             self._open("all", "events", "memory.events", os.O_RDONLY)
             self._open("all", "processes", "pids.max", os.O_RDWR)
             self._open("all", "refusals", "pids.events", os.O_RDONLY)
+            self._open("all", "present", "pids.current", os.O_RDONLY)
             self._open("all", "cpu", "cpu.stat", os.O_RDONLY)
 
     def _open(self, controller: str, name: str, file: str, flags: int) -> None:
@@ -162,6 +165,11 @@ class Group:
         """Whether the process limit is the group's."""
         return "processes" in self._files
 
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """The memory limit as the kernel rounded it; None if there is none."""
+        return self._number("limit")
+
     def reset_peak(self) -> None:
         """Starts a new measurement of the peak, where the kernel can."""
         if "peak" in self._files:
@@ -180,8 +188,24 @@ class Group:
 
     @property
     def out_of_memory_kills(self) -> int:
-        """How many processes the kernel has killed for this group's memory limit."""
+        """How many of the group's processes the kernel has killed for memory, whoever's limit it was."""
         return self._key("events", "oom_kill")
+
+    @property
+    def reached_memory_limit(self) -> bool | None:
+        """Whether use came up to the limit since the last reset; None where the kernel does not say.
+
+        Not by memory.failcnt: there are kernels on which it stays 0 through an out-of-memory kill.
+        """
+        peak, limit = self.peak_bytes, self.memory_limit_bytes
+        if peak is None or limit is None:
+            return None
+        return peak + _PEAK_SLACK_BYTES >= limit
+
+    @property
+    def present_processes(self) -> int | None:
+        """How many processes and threads there are now."""
+        return self._number("present")
 
     @property
     def refused_processes(self) -> int:

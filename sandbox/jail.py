@@ -16,13 +16,16 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from sandbox import frames, supervise
+from sandbox import conversation, frames, streams, supervise, template
 from sandbox import syscalls as sys_
 from sandbox.cgroups import Group
 from sandbox.confinement import Confinement, Places
 from sandbox.frames import Frame
-from sandbox.types import Limits, Mode
+from sandbox.types import Limits, Mode, Outcome
 from sandbox.worker_jail import WorkerSupervisor
+
+_MOST_FETCHED_FILES = 4096
+_FETCH_FACTOR = 4  # files, their content, and the answer made of it
 
 Handler = Callable[[bytes], bytes]
 
@@ -40,6 +43,7 @@ class Jail:
     ) -> None:
         self._connection = connection
         self._group = group
+        self._program_limit_bytes: int | None = None  # while it is lifted
         self._confinement = confinement
         self._slot = slot
         self._uid = confinement.uid_of(slot)
@@ -48,15 +52,17 @@ class Jail:
         self._limits = Limits()
         self._job: dict[str, Any] = {}
         self._source = b""
-        self._code: bytes | None = None  # the compiled Python program, from the first run's parser
+        self._supervisor: supervise.Supervisor | None = None
 
     def live(self) -> NoReturn:
-        """Sets the jail up and serves its job. In a forked test it raises `supervise.Become`."""
+        """Sets the jail up and serves its job. In a forked template it raises `template.Become`."""
         try:
             self._set_up()
             while (frame := frames.receive(self._connection)) is not None:
                 self._answer(frame)
-        except supervise.Become:
+            if self._supervisor is not None:
+                self._supervisor.retire()
+        except template.Become:
             self._connection.detach()  # closed already; its number may soon be the program's
             raise
         except ConnectionError:
@@ -68,7 +74,7 @@ class Jail:
 
     def _set_up(self) -> None:
         sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
-        supervise.reserve_program_descriptors()
+        streams.reserve_program_descriptors()
         self._group.open_files()
         self._group.join()
         self._places = self._confinement.isolate(self._slot, self._group.mount_points)
@@ -86,8 +92,8 @@ class Jail:
         if self._job["kind"] == "python":
             self._source = frame.blobs[0]
             _write(self._places.script, self._source, 0o644)
-        elif frame.blobs:
-            _write(self._places.executable, frame.blobs[0], 0o755)
+        for name, content in zip(self._job.get("files", ()), frame.blobs, strict=False):
+            _write_below(self._places.box, name, content)
         self._confinement.restrict_all_runs(self._limits)
         supervise.limit_group(self._group, self._limits)
         return Frame({"ok": True})
@@ -110,40 +116,75 @@ class Jail:
 
     def _do_fetch(self, frame: Frame) -> Frame:
         """Reads regular files back; what is missing, a link or too large is left out."""
+        self._make_room_for_reading()
         found, blobs = [], []
         for name in frame.header["paths"]:
-            content = _read_regular(self._places.work, name, frame.header["max_bytes"])
-            if content is not None:
-                found.append(name)
-                blobs.append(content)
+            for path in _files_below(self._places.work, name) if name.endswith("/") else (name,):
+                content = _read_regular(self._places.work, path, frame.header["max_bytes"])
+                if content is not None:
+                    found.append(path)
+                    blobs.append(content)
         return Frame({"paths": found}, blobs)
 
-    def _do_run(self, frame: Frame) -> Frame:
+    def _make_room_for_reading(self) -> None:
+        """Files may fill the jail's memory, and we hold them twice: the kernel would take us for it.
+
+        The limit is the program's again before its next run.
+        """
+        if (limit := self._group.memory_limit_bytes) is not None and self._program_limit_bytes is None:
+            self._program_limit_bytes = limit
+            self._group.limit_memory(_FETCH_FACTOR * limit)
+
+    def _limit_the_program_again(self) -> None:
+        if (limit := self._program_limit_bytes) is not None:
+            self._program_limit_bytes = None
+            self._group.limit_memory(limit)
+
+    def _do_converse(self, frame: Frame) -> Frame:
+        """One run whose stdin and stdout are another program's."""
+        return self._do_run(frame, conversation.receive(self._connection))
+
+    def _do_run(self, frame: Frame, ends: conversation.Ends | None = None) -> Frame:
         """One run of the program: a fork, supervised to its end."""
         if not frame.header.get("keep_files"):
             self._confinement.renew_scratch(self._limits)
-        order = supervise.Order(
-            kind=self._job["kind"],
-            mode=Mode(self._job["mode"]),
-            function=self._job.get("function", ""),
-            argv=self._argv(frame.header["command"], frame.header["arguments"]),
-            environment=frame.header.get("environment", {}),
-            places=self._places,
-            stdin=frame.blobs[0],
-            call=frame.blobs[1],
-            setup=self._job.get("setup", "").encode("utf-8", "surrogatepass"),
-            source=self._source,
-            tests=self._job.get("tests", "").encode("utf-8", "surrogatepass"),
-            code=self._code,
-        )
-        run = supervise.run(order, self._limits, self._group, self._confinement, self._connection)
-        self._code = self._code or run.code
+        self._limit_the_program_again()
+        command, arguments = frame.header["command"], frame.header["arguments"]
+        argv = tuple(self._argv(command, arguments)) if command or arguments else ()
+        run = self._supervised().run(frame.blobs[0], frame.blobs[1], argv, ends)
+        self._recognise_memory_limit(run)
         return Frame(run.header(), (run.stdout, run.stderr, run.record or b""))
+
+    def _supervised(self) -> supervise.Supervisor:
+        """The supervisor of this jail's runs, made at the first."""
+        if self._supervisor is None:
+            job = template.Job(
+                kind=self._job["kind"],
+                mode=Mode(self._job["mode"]),
+                function=self._job.get("function", ""),
+                environment=self._job.get("environment", {}),
+                places=self._places,
+                setup=self._job.get("setup", "").encode("utf-8", "surrogatepass"),
+                source=self._source,
+                tests=self._job.get("tests", "").encode("utf-8", "surrogatepass"),
+            )
+            usual = tuple(self._argv([], []))
+            self._supervisor = supervise.Supervisor(
+                job, self._limits, self._group, self._confinement, self._connection, argv=usual
+            )
+        return self._supervisor
+
+    def _recognise_memory_limit(self, run: supervise.Run) -> None:
+        """A runtime that refuses its program more memory exits by itself, and says why."""
+        signs = self._job.get("memory_signs", ())
+        if run.outcome is Outcome.RUNTIME_ERROR and any(sign.encode() in run.stderr for sign in signs):
+            run.outcome = Outcome.MEMORY_LIMIT
 
     def _argv(self, command: list[str], arguments: list[str]) -> list[str]:
         if command:
             return [*command, *arguments]
-        return arguments if self._job["kind"] == "python" else [self._places.executable, *arguments]
+        command = [word.replace("{box}", self._places.box) for word in self._job.get("run_command", ())]
+        return [*command, *arguments]
 
     def _do_serve(self, frame: Frame) -> Frame:
         """Becomes a worker's supervisor: calls to the preloaded handler, each within its budget."""
@@ -163,6 +204,24 @@ def _write(path: str, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+
+
+def _write_below(directory: str, name: str, content: bytes) -> None:
+    """Places one of an artefact's files: readable and executable by the program, its own to nobody."""
+    path = f"{directory}/{name}"
+    if ".." in name.split("/"):
+        raise ValueError(f"a path that leaves its directory: {name!r}")
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    _write(path, content, 0o755)
+
+
+def _files_below(directory: str, name: str) -> list[str]:
+    """The paths of the files in a directory, relative as `name` is; links to directories are not followed."""
+    found = []
+    for folder, _, files in os.walk(f"{directory}/{name.rstrip('/')}"):
+        inside = os.path.relpath(folder, directory)
+        found += [os.path.normpath(f"{inside}/{file}") for file in files]
+    return sorted(found)[:_MOST_FETCHED_FILES]
 
 
 def _read_regular(directory: str, name: str, max_bytes: int) -> bytes | None:

@@ -27,7 +27,7 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox import backends, cgroups, jail, python_runner, supervise, syscalls
+from sandbox import backends, cgroups, jail, python_runner, syscalls, template
 from sandbox.confinement import Confinement
 
 STACK_BYTES = 1 << 30  # room for deep recursion in programs that run in a fork of this process
@@ -173,6 +173,7 @@ class Launcher:
             os.kill(buried.pid, signal.SIGKILL)
         for descriptor in list(self._jails):
             self._bury(descriptor)
+        self._confinement.leave()
         for _ in range(_STALE_ATTEMPTS):
             if cgroups.remove_stale(self._hierarchy, self._config.family):
                 return
@@ -218,7 +219,7 @@ def start(text: str) -> None:
     syscalls.set_thread_stack_bytes(THREAD_STACK_BYTES)
     # No parent-death signal: the end of the control socket says that the server is gone, and then there are
     # jails to bury and groups to remove.
-    confinement = backends.confinement(config.isolation, config.uid_base)
+    confinement = backends.confinement(config.isolation, config.uid_base, config.family)
     warm(config)
     launcher = Launcher(config, confinement)
     launcher.prepare()
@@ -229,8 +230,8 @@ def main() -> None:
     """Entry of the launcher process, and of every program that one of its forks becomes."""
     try:
         start(sys.argv[1])
-    except supervise.Become as become:
-        program = become.order
+    except template.Become as become:
+        program = become.brief
         _KEPT.append(become)  # with its frames: to free what they hold would touch, and so copy, shared pages
     except BaseException:  # noqa: BLE001 - the log must say why there is no launcher
         traceback.print_exc()

@@ -17,29 +17,50 @@ import builtins
 import gc
 import marshal
 import os
+import signal
+import site
 import sys
 import threading
 import traceback
 import types
 from typing import Any, NoReturn
 
-from sandbox import values
-from sandbox.supervise import CODE_DESCRIPTOR, RECORD_DESCRIPTOR, Order
+from sandbox import streams, template, values
+from sandbox.template import Brief, Job
 from sandbox.types import Mode
 
 _USUAL_PATH = "/box/main.py"  # what can be prepared in the launcher, is
 CALL_MODULE = "solution"
+_REHEARSALS = 20  # the interpreter specialises a function after eight calls
+_REHEARSAL = """
+def double(text):
+    return int(text) * 2
+numbers = [double(part) for line in ("1 2", "3") for part in line.split()]
+for line in stdin:
+    pass
+print(sum(numbers), *sorted(numbers), sep=" ", file=stdout)
+print("".join(str(number) for number in numbers), file=stdout)
+stdin.read()
+"""
 _HIDDEN: list[types.ModuleType] = []
 _MAINS: dict[str, types.ModuleType] = {}
 DONE = b"done"
+INTERRUPTED = -signal.SIGINT
 UNSUPPORTED = b"!"  # first byte of a record that names a type outside the closed set
 
 
-def execute(order: Order) -> NoReturn:
-    """Runs the program to its end and leaves the process."""
-    code = _code(order)
-    main = _main_of(order)
-    status = _guarded(lambda: _enter(order, code, main))
+def execute(brief: Brief) -> NoReturn:
+    """In a template: serves; in its forks: runs the program to its end and leaves the process."""
+    main = _main_of(brief.job)
+    sys.argv = [brief.job.places.script, *brief.argv]
+    sys.orig_argv = ["python3", *sys.argv]
+    own = template.serve(brief)
+    if own is not brief:
+        sys.argv[1:] = own.argv
+        sys.orig_argv[2:] = own.argv
+    code = _code(own.job)
+    gc.enable()
+    status = _guarded(lambda: _enter(own.job, code, main))
     _leave(main, status)
 
 
@@ -49,6 +70,12 @@ def prepare() -> None:
     Whatever is done here, each fork has for nothing. Our modules leave sys.modules;
     references in their functions keep them alive.
     """
+    for usual in (
+        site.setquit,
+        site.setcopyright,
+        site.sethelper,
+    ):  # exit() and its kin, as `-S` leaves them out
+        usual()
     ours = [name for name in sys.modules if name == "sandbox" or name.startswith("sandbox.")]
     _HIDDEN.extend(sys.modules.pop(name) for name in ours)
     for name in ("__main__", CALL_MODULE):
@@ -56,52 +83,81 @@ def prepare() -> None:
         module.__dict__.update(__file__=_USUAL_PATH, __builtins__=builtins, __cached__=None)
         _MAINS[name] = module
     sys.path[0] = os.path.dirname(_USUAL_PATH)
+    for _ in range(_REHEARSALS):
+        _rehearse()
 
 
-def _code(order: Order) -> types.CodeType:
+def _rehearse() -> None:
+    """Goes a program's way once, so that the interpreter has done what it does only at first.
+
+    Method caches are filled and bytecode is specialised here: what a fork writes, it has to copy.
+    """
+    module = types.ModuleType("rehearsal")
+    code = marshal.loads(marshal.dumps(compile(_REHEARSAL, _USUAL_PATH, "exec", dont_inherit=True)))  # noqa: S302
+    with open(os.devnull, "w+") as stream:
+        module.__dict__.update(stdin=stream, stdout=stream)
+        _guarded(lambda: exec(code, module.__dict__))  # noqa: S102 - our own
+        _has_threads()
+        _flush()
+        module.__dict__.clear()
+    gc.collect()
+
+
+def _code(job: Job) -> types.CodeType:
     """The compiled program: from the first run's parser, or parsed now and handed over."""
-    if order.code is not None:
-        return marshal.loads(order.code)  # type: ignore[no-any-return]  # noqa: S302 - our own parser's output
+    parsed = streams.parsed_code()
+    if parsed:
+        os.close(streams.CODE)
+        return marshal.loads(parsed)  # type: ignore[no-any-return]  # noqa: S302 - our own parser's output
     try:
-        code = compile(order.source, order.places.script, "exec", dont_inherit=True)
+        code = compile(job.source, job.places.script, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         text = "".join(traceback.format_exception_only(type(error), error))
-        os.write(CODE_DESCRIPTOR, b"E" + text.encode("utf-8", "replace"))
+        streams.refuse_code(text.encode("utf-8", "replace"))
         os._exit(1)
-    with open(CODE_DESCRIPTOR, "wb") as sink:
-        sink.write(b"C" + marshal.dumps(code))
+    streams.hand_over_code(marshal.dumps(code))
+    os.close(streams.CODE)
     return code
 
 
-def _main_of(order: Order) -> types.ModuleType:
+def _main_of(job: Job) -> types.ModuleType:
     """The module to run in; under CALL the guard `if __name__ == "__main__"` must not run."""
-    name = "__main__" if order.mode is not Mode.CALL else CALL_MODULE
+    name = "__main__" if job.mode is not Mode.CALL else CALL_MODULE
     main = _MAINS[name]
     sys.modules["__main__"] = sys.modules[name] = main
-    if order.places.script != _USUAL_PATH:
-        main.__file__ = order.places.script
-        sys.path[0] = order.places.box
-    sys.argv = [order.places.script, *order.argv]
-    sys.orig_argv = ["python3", *sys.argv]
-    if order.environment:
-        os.environ.update(order.environment)
-    gc.enable()
+    if job.places.script != _USUAL_PATH:
+        main.__file__ = job.places.script
+        sys.path[0] = job.places.box
+        os.environ.update(HOME=job.places.work, TMPDIR=job.places.temporary)
+    if job.environment:
+        os.environ.update(job.environment)
     return main
 
 
-def _enter(order: Order, code: types.CodeType, main: types.ModuleType) -> None:
-    if order.setup:
-        exec(compile(order.setup, f"{order.places.box}/setup.py", "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+def _enter(job: Job, code: types.CodeType, main: types.ModuleType) -> None:
+    arguments: list[Any] = _arguments() if job.mode is Mode.CALL else []
+    if job.setup:
+        _execute(job.setup, f"{job.places.box}/setup.py", main)
     exec(code, main.__dict__)  # noqa: S102 - this is what the jail is for
-    if order.mode is Mode.CALL:
-        _call(order, main)
-    elif order.mode is Mode.ASSERTS:
-        exec(compile(order.tests, f"{order.places.box}/tests.py", "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+    if job.mode is Mode.CALL:
+        _call(job.function, arguments, main)
+    elif job.mode is Mode.ASSERTS:
+        _execute(job.tests, f"{job.places.box}/tests.py", main)
         _hand_over(DONE)
 
 
-def _call(order: Order, main: types.ModuleType) -> None:
-    returned = _target(order.function, main)(*values.decode(order.call))
+def _arguments() -> list[Any]:
+    arguments: list[Any] = values.decode(streams.read_whole(streams.CALL))
+    os.close(streams.CALL)
+    return arguments
+
+
+def _execute(source: bytes, path: str, main: types.ModuleType) -> None:
+    exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+
+
+def _call(function: str, arguments: list[Any], main: types.ModuleType) -> None:
+    returned = _target(function, main)(*arguments)
     try:
         record = values.encode(returned)
     except values.Unsupported as unsupported:
@@ -121,8 +177,8 @@ def _target(name: str, main: types.ModuleType) -> Any:
 def _hand_over(record: bytes) -> None:
     view = memoryview(record)
     while view:
-        view = view[os.write(RECORD_DESCRIPTOR, view) :]
-    os.close(RECORD_DESCRIPTOR)
+        view = view[os.write(streams.RECORD, view) :]
+    os.close(streams.RECORD)
 
 
 def _guarded(body: Any) -> int:
@@ -133,7 +189,7 @@ def _guarded(body: Any) -> int:
         return _exit_status(ended.code)
     except BaseException as error:  # noqa: BLE001 - python3 prints whatever escapes
         _print_uncaught(error)
-        return 1
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
@@ -156,7 +212,8 @@ def _print_uncaught(error: BaseException) -> None:
 def _leave(main: types.ModuleType, status: int) -> NoReturn:
     """The order of Py_FinalizeEx: threads, atexit, flush, the module's objects, flush."""
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
+        if _has_threads():
+            threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         status = _flush() or status
         main.__dict__.clear()
@@ -164,11 +221,20 @@ def _leave(main: types.ModuleType, status: int) -> NoReturn:
         status = _flush() or status
     except BaseException as error:  # noqa: BLE001 - as at interpreter exit: reported, status kept
         _print_uncaught(error)
+    if status == INTERRUPTED:  # python3 ends as if the signal had ended it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(status)
 
 
+def _has_threads() -> bool:
+    """Whether there is anything to wait for; to find that out the long way costs a tenth of a fork."""
+    return bool(threading._shutdown_locks or threading._threading_atexits)  # type: ignore[attr-defined]
+
+
 def _flush() -> int:
-    for stream in (sys.stdout, sys.stderr):
+    named = getattr(sys, "stdout", None), getattr(sys, "stderr", None)
+    for stream in (*named, sys.__stdout__, sys.__stderr__):
         try:
             if stream is not None and not stream.closed:
                 stream.flush()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sandbox.clock import STARVATION_FACTOR
+from sandbox.conversation import Ends
 from sandbox.frames import Frame
 from sandbox.launcher_process import JailChannel
-from sandbox.supervise import STARVATION_FACTOR
 from sandbox.types import Case, Limits, Outcome, RunResult
 
-GRACE_SECONDS = 15.0  # beyond a run's own wall limit, before the jail itself is given up
+GRACE_SECONDS = 60.0  # beyond a run's own wall limit, before the jail itself is given up
 
 
 class Session:
@@ -30,6 +31,18 @@ class Session:
         }
         patience = self._limits.wall_seconds * STARVATION_FACTOR + GRACE_SECONDS
         answer = await self._channel.ask(Frame(header, (case.stdin, case.call)), within_seconds=patience)
+        return _run_result(answer)
+
+    async def converse(
+        self, ends: Ends, *, arguments: Sequence[str] = (), keep_files: bool = False
+    ) -> RunResult:
+        """Runs the program with a side of a conversation as its stdin and stdout; raises JailLost.
+
+        Takes `ends` over. The result's stdout is empty: what was said is between the two programs.
+        """
+        header = {"op": "converse", "command": [], "arguments": [*arguments], "keep_files": keep_files}
+        patience = self._limits.wall_seconds * STARVATION_FACTOR + GRACE_SECONDS
+        answer = await self._channel.hand_over(Frame(header, (b"", b"")), ends, within_seconds=patience)
         return _run_result(answer)
 
     async def put(self, files: dict[str, bytes]) -> None:
@@ -61,4 +74,5 @@ def _run_result(answer: Frame) -> RunResult:
         cpu_seconds=header["cpu_seconds"],
         wall_seconds=header["wall_seconds"],
         memory_bytes=header["memory_bytes"],
+        memory_held_by=header.get("memory_held_by", ""),
     )

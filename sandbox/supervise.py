@@ -1,74 +1,37 @@
-"""Supervises one run inside a jail: fork, feed, drain, measure, kill, judge the limits.
+"""Supervises the runs of a jail: order, feed, drain, measure, kill, judge the limits.
 
-Time is CPU time, summed over every process of the run as the kernel accounted it
-when they were reaped; the wall clock is a backstop. Output is drained while the
-program runs and capped. When the program's first process ends, everything it
-left behind is killed and reaped before the result is made.
+Time is CPU time, summed over every process of the run; the wall clock is a backstop.
+Output is drained while the program runs and capped. When the program's first
+process ends and has left others, or a limit ends it, everything in the jail is killed
+and reaped before the result is made; the next run then gets a new template.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import gc
-import mmap
+import json
 import os
 import select
 import signal
 import socket
-import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from sandbox import syscalls as sys_
+from sandbox import template
 from sandbox.cgroups import Group
-from sandbox.confinement import Confinement, Places
-from sandbox.types import Limits, Mode, Outcome
+from sandbox.clock import Clock
+from sandbox.confinement import Confinement
+from sandbox.conversation import Ends
+from sandbox.memory import Watch
+from sandbox.streams import Drain, Streams
+from sandbox.template import Become, Brief, Job
+from sandbox.types import Limits, Outcome
 
-STDERR_TAIL_BYTES = 64 << 10
-_CHUNK = 1 << 18
-_POLL_FLOOR_SECONDS = 0.002
-_STARVED_POLL_SECONDS = 0.05
-STARVATION_FACTOR = 10.0  # the wall limit is never extended beyond this multiple
-_CORES = os.cpu_count() or 1
-CALL_DESCRIPTOR, RECORD_DESCRIPTOR, CODE_DESCRIPTOR = 3, 4, 5
-_PLACES = 6  # 0 to 5, see `_Plumbing`
-_ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "LANG": "C.UTF-8",
-    "LC_ALL": "C.UTF-8",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to run."""
-
-    kind: str  # "python": in a fork of the warmed interpreter; "exec": argv
-    mode: Mode
-    function: str
-    argv: list[str]
-    environment: dict[str, str]
-    places: Places
-    stdin: bytes
-    call: bytes
-    setup: bytes
-    source: bytes
-    tests: bytes
-    code: bytes | None
-
-
-class Become(BaseException):
-    """Raised in a forked test to unwind to the interpreter's top, where the program then starts.
-
-    A program so begins with an empty stack, as under a plain interpreter: the
-    recursion limit and tracebacks are its own.
-    """
-
-    def __init__(self, order: Order) -> None:
-        super().__init__()
-        self.order = order
+# Supervisor and template, which are in the group beside the program.
+_OUR_PROCESSES = 2
+_TEMPLATE_BYTES = 1 << 20  # what a template's own memory comes to, generously
 
 
 @dataclass(slots=True)
@@ -84,7 +47,7 @@ class Run:
     cpu_seconds: float
     wall_seconds: float
     memory_bytes: int
-    code: bytes | None = None
+    memory_held_by: str  # `sandbox.memory.BY_GROUP` or `BY_WATCHER`
 
     def header(self) -> dict[str, Any]:
         """The reply without its blobs."""
@@ -96,210 +59,227 @@ class Run:
             "cpu_seconds": self.cpu_seconds,
             "wall_seconds": self.wall_seconds,
             "memory_bytes": self.memory_bytes,
+            "memory_held_by": self.memory_held_by,
         }
 
 
-class _Drain:
-    """Reads a pipe to its end, keeping the head (or the tail) within a cap."""
+@dataclass(slots=True)
+class _End:
+    """How a run's processes ended."""
 
-    def __init__(self, descriptor: int, cap: int, keep_tail: int | None = None) -> None:
-        self.descriptor = descriptor
-        self.total = 0
-        self.open = True
-        self._cap = cap
-        self._keep_tail = keep_tail
-        self._kept = bytearray()
-        os.set_blocking(descriptor, False)
+    status: int | None = None  # of the first one; None if it had to be killed
+    cpu_seconds: float = 0.0
+    resident_bytes: int = 0
+    alone: bool = True  # nothing else is left
 
-    @property
-    def over(self) -> bool:
-        return self.total > self._cap
-
-    def read(self) -> None:
-        """Takes what is there, one chunk."""
-        try:
-            chunk = os.read(self.descriptor, _CHUNK)
-        except BlockingIOError:
-            return
-        if not chunk:
-            self.open = False
-            return
-        self.total += len(chunk)
-        self._kept += chunk
-        if self._keep_tail is not None and len(self._kept) > 2 * self._keep_tail:
-            del self._kept[: -self._keep_tail]
-
-    def finish(self) -> bytes:
-        """Takes the rest after every writer is dead, and closes."""
-        while self.open and not self.over:
-            before = self.total
-            self.read()
-            if self.total == before:
-                break
-        os.close(self.descriptor)
-        kept = self._kept[-self._keep_tail :] if self._keep_tail is not None else self._kept[: self._cap]
-        return bytes(kept)
+    def add(self, cpu_seconds: float, resident_bytes: int) -> None:
+        self.cpu_seconds += cpu_seconds
+        self.resident_bytes = max(self.resident_bytes, resident_bytes)
 
 
-def run(
-    order: Order, limits: Limits, group: Group, confinement: Confinement, connection: socket.socket
-) -> Run:
-    """Runs `order` once. In the forked child it raises `Become` (Python) or execs."""
-    return _Supervised(order, limits, group, confinement, connection).run()
+@dataclass(slots=True)
+class _Template:
+    """A living template, and what its programs are connected to."""
 
-
-def reserve_program_descriptors() -> None:
-    """In a jail's first process, first of all: keeps the places of a program's descriptors taken.
-
-    Whatever is opened later lies above them and can be moved down without a collision.
-    """
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    connections = [fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, 3) for _ in range(_PLACES)]
-    for descriptor in (null, *connections):
-        if descriptor >= _PLACES:
-            os.close(descriptor)
+    pid: int
+    streams: Streams
+    poll: select.poll
+    drains: dict[int, Drain] = field(default_factory=dict)
 
 
 def limit_group(group: Group, limits: Limits) -> None:
-    """Sets a jail's limits on its group, once: the program's, and what the supervisor needs besides."""
-    group.limit_memory(limits.memory_bytes + (group.memory_bytes or 0))
-    group.limit_processes(limits.processes + 1)
+    """Sets a jail's limits on its group, once: the program's, and what we need besides."""
+    group.limit_memory(limits.memory_bytes + (group.memory_bytes or 0) + _TEMPLATE_BYTES)
+    group.limit_processes(limits.processes + _OUR_PROCESSES)
 
 
-class _Supervised:
-    """One run from fork to result."""
+class Supervisor:
+    """Runs a job's cases one after another. In a template's fork its methods raise `Become`."""
 
     def __init__(
         self,
-        order: Order,
+        job: Job,
         limits: Limits,
         group: Group,
         confinement: Confinement,
         connection: socket.socket,
+        *,
+        argv: tuple[str, ...],
     ) -> None:
-        self._order = order
+        self._job = job
+        self._argv = argv
         self._limits = limits
         self._group = group
         self._confinement = confinement
         self._connection = connection
+        self._template: _Template | None = None
+        self._code = b""
         self._baseline_bytes = 0
-        self._kills_before = 0
+        self._memory: Watch  # made anew for each run
         self._refusals_before = 0
-        self._reaped_cpu_seconds = 0.0
-        self._resident_bytes = 0
 
-    def run(self) -> Run:
-        plumbing = _Plumbing(self._order, self._limits)
-        self._prepare_group()
-        clock = _Clock(self._group, self._limits, self._confinement)
+    def run(self, stdin: bytes, call: bytes, argv: tuple[str, ...], ends: Ends | None) -> Run:
+        """One run of the program; `argv` empty is the job's own. Raises RuntimeError if none could begin."""
+        if ends is not None:
+            self.retire()
+        living = self._template or self._start(ends)
+        living.streams.fill(stdin, call, json.dumps(argv).encode() if argv else b"")
+        self._prepare_group(living)
+        clock = Clock(self._group, self._limits, self._confinement, living.pid, self._memory)
+        living.streams.orders.send(template.OTHER_ARGV if argv else template.USUAL)
+        stopped = self._watch(living, clock)
+        end = self._end(living, stopped)
+        if end.alone and self._others(living):
+            end.alone = False
+        if not end.alone or ends is not None:
+            self._kill_and_reap(living, end)
+        cpu_seconds = max(end.cpu_seconds, clock.group_cpu_seconds())
+        run = self._conclude(living, end, stopped, cpu_seconds, clock.wall_seconds())
+        if not end.alone or ends is not None:
+            self._forget(living)
+        return run
+
+    def _start(self, ends: Ends | None) -> _Template:
+        plumbing = Streams(self._job.mode, self._limits.output_bytes, ends)
+        if self._code:
+            plumbing.put_code(self._code)
         gc.freeze()  # what this supervisor made since must not be touched by the program's collections
         pid = sys_.fork_plainly()
         if pid == 0:
-            self._become_program(plumbing)
-        plumbing.close_program_side()
-        stopped = self._watch(pid, plumbing.drains, clock)
-        status = self._reap_all(pid)
-        cpu_seconds = max(self._reaped_cpu_seconds, clock.group_cpu_seconds())
-        if not plumbing.started():
-            raise RuntimeError(f"a run could not be set up: {plumbing.collect()[1].decode(errors='replace')}")
-        return self._conclude(status, stopped, cpu_seconds, clock.wall_seconds(), plumbing)
+            self._become_template(plumbing, once=ends is not None)
+        plumbing.let_go()
+        poll = select.poll()
+        poll.register(plumbing.orders, select.POLLIN)
+        poll.register(self._connection, select.POLLRDHUP)
+        for drain in plumbing.drains:
+            poll.register(drain.descriptor, select.POLLIN)
+        drains = {drain.descriptor: drain for drain in plumbing.drains}
+        self._template = _Template(pid, plumbing, poll, drains)
+        return self._template
 
-    def _prepare_group(self) -> None:
-        group = self._group
-        self._baseline_bytes = group.memory_bytes or 0  # this supervisor's own
-        group.reset_peak()
-        self._kills_before = group.out_of_memory_kills
-        self._refusals_before = group.refused_processes
-
-    def _become_program(self, plumbing: _Plumbing) -> NoReturn:
-        """In the child: takes the descriptors, gives up every right, and starts the program."""
-        order = self._order
+    def _become_template(self, plumbing: Streams, *, once: bool) -> NoReturn:
         try:
-            _volunteer_for_out_of_memory()
-            os.setsid()
-            plumbing.take_program_side()
-            os.chdir(order.places.work)
-            os.umask(0o022)
-            self._confinement.confine(
-                self._limits,
-                has_memory_group=self._group.limits_memory,
-                has_process_group=self._group.limits_processes,
-            )
-            plumbing.mark_started()
-        except BaseException:  # noqa: BLE001 - a half-confined child must never run the program
+            template.prepare(plumbing)
+        except BaseException:  # noqa: BLE001 - the supervisor must see a template that ended, not a stuck one
             traceback.print_exc()
             os._exit(70)
-        if order.kind == "python":
-            raise Become(order)
-        _exec(order)
+        raise Become(
+            Brief(
+                self._job,
+                self._argv,
+                self._limits,
+                self._confinement,
+                has_memory_group=self._group.limits_memory,
+                has_process_group=self._group.limits_processes,
+                once=once,
+            )
+        )
 
-    def _watch(self, pid: int, drains: list[_Drain], clock: _Clock) -> Outcome | None:
+    def _prepare_group(self, living: _Template) -> None:
+        group = self._group
+        self._baseline_bytes = group.memory_bytes or 0  # our own
+        group.reset_peak()
+        forked = self._job.kind == "python"
+        self._memory = Watch(group, self._limits, self._confinement, living.pid, forked=forked)
+        self._refusals_before = group.refused_processes
+
+    def _watch(self, living: _Template, clock: Clock) -> Outcome | None:
         """Drains until the first process ends; returns the limit that had to stop it, if one did."""
-        end = os.pidfd_open(pid)
-        poll = select.poll()
-        poll.register(end, select.POLLIN)
-        poll.register(self._connection, select.POLLRDHUP)
-        by_descriptor = {drain.descriptor: drain for drain in drains}
-        for descriptor in by_descriptor:
-            poll.register(descriptor, select.POLLIN)
-        try:
-            while True:
-                for descriptor, _ in poll.poll(clock.patience_seconds() * 1000):
-                    if descriptor == end:
-                        return None
-                    if descriptor not in by_descriptor:
-                        os._exit(0)  # the server let go of the job: the kernel kills the jail with its init
-                    drain = by_descriptor[descriptor]
+        orders = living.streams.orders.fileno()
+        connection = self._connection.fileno()
+        while True:
+            reported = False
+            for descriptor, _ in living.poll.poll(clock.patience_seconds() * 1000):
+                if descriptor == orders:
+                    reported = True
+                elif descriptor == connection:
+                    os._exit(0)  # the server let go of the job: the jail dies with its first process
+                else:
+                    drain = living.drains[descriptor]
                     drain.read()
                     if drain.over:
                         return Outcome.OUTPUT_LIMIT
-                    if not drain.open:
-                        poll.unregister(descriptor)
-                if (limit := clock.exceeded(pid)) is not None:
-                    return limit
-        finally:
-            os.close(end)
+            if reported:
+                return None
+            if (limit := clock.exceeded()) is not None:
+                return limit
 
-    def _reap_all(self, first: int) -> int:
-        """Kills whatever is left, reaps every process and returns the first one's wait status."""
-        status = 0
+    def _end(self, living: _Template, stopped: Outcome | None) -> _End:
+        """What the template reported; without a report the processes are yet to be killed."""
+        end = _End()
+        if stopped is not None:
+            end.alone = False
+            return end
+        report = living.streams.orders.recv(64)
+        if len(report) != template.REPORT.size:
+            end.alone = False
+            self._explain(living, report, end)
+            return end
+        end.status, user, system, resident = template.REPORT.unpack(report)
+        end.add(user + system, resident)
+        return end
+
+    def _explain(self, living: _Template, report: bytes, end: _End) -> None:
+        """The template ended, or could not confine its fork: a fault of ours, unless the program did it."""
+        if not report and (os.geteuid() != 0 or self._memory.killed_any()):
+            return  # a program of its own uid can kill it, and so can the jail's memory limit
+        self._kill_and_reap(living, end)
+        why = living.streams.drains[1].take().decode(errors="replace")
+        raise RuntimeError(f"a run could not be set up: {why}")
+
+    def _others(self, living: _Template) -> bool:
+        """Whether the program left processes behind."""
+        present = self._group.present_processes
+        if present is not None:
+            return present > _OUR_PROCESSES
+        return any(pid != living.pid for pid in self._confinement.processes())
+
+    def _kill_and_reap(self, living: _Template, end: _End) -> None:
+        """Kills whatever is left, the template too, and reaps every process."""
         self._confinement.kill_all()
         while True:
             try:
-                pid, ended, usage = os.wait4(-1, 0)
+                pid, status, usage = os.wait4(-1, 0)
             except ChildProcessError:
-                return status
-            self._reaped_cpu_seconds += usage.ru_utime + usage.ru_stime
-            self._resident_bytes = max(self._resident_bytes, usage.ru_maxrss * 1024)
-            if pid == first:
-                status = ended
+                return
+            if pid != living.pid:  # its usage has all the earlier runs' in it
+                end.add(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+                end.status = status if end.status is None else end.status
 
     def _conclude(
         self,
-        status: int,
+        living: _Template,
+        end: _End,
         stopped: Outcome | None,
         cpu_seconds: float,
         wall_seconds: float,
-        plumbing: _Plumbing,
     ) -> Run:
-        stdout, stderr, record, code = plumbing.collect()
+        over = any(drain.over for drain in living.streams.drains)
+        output = [drain.take() for drain in living.streams.drains]
+        status = signal.SIGKILL if end.status is None else end.status
         died_of = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         exit_code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
-        outcome = self._outcome(exit_code, died_of, stopped, cpu_seconds, over=plumbing.over)
-        if code is not None and code.startswith(b"E"):
-            outcome, stderr, code = Outcome.COMPILE_ERROR, code[1:], None
+        over_memory = self._memory.was_exceeded(died_of if stopped is None else None, end.resident_bytes)
+        outcome = self._outcome(exit_code, died_of, stopped, cpu_seconds, over=over, over_memory=over_memory)
+        refusal = None if self._code or self._job.kind != "python" else self._learn_code(living)
         return Run(
-            outcome=outcome,
+            outcome=outcome if refusal is None else Outcome.COMPILE_ERROR,
             exit_code=exit_code,
             signal=died_of,
-            stdout=stdout,
-            stderr=stderr,
-            record=record,
+            stdout=output[0],
+            stderr=output[1] if refusal is None else refusal,
+            record=output[2] if len(output) > 2 and output[2] else None,
             cpu_seconds=cpu_seconds,
             wall_seconds=wall_seconds,
-            memory_bytes=self._peak_bytes(),
-            code=code[1:] if code else None,
+            memory_bytes=self._peak_bytes(end),
+            memory_held_by=self._memory.held_by,
         )
+
+    def _learn_code(self, living: _Template) -> bytes | None:
+        """After a first run: keeps the parsed program; the parser's refusal, if it was one."""
+        code, refusal = living.streams.code()
+        self._code = code or b""
+        return refusal
 
     def _outcome(
         self,
@@ -309,10 +289,13 @@ class _Supervised:
         cpu_seconds: float,
         *,
         over: bool,
+        over_memory: bool,
     ) -> Outcome:
         """The limits in order of certainty: what the kernel counted, what we stopped, what was measured."""
         group = self._group
-        if group.out_of_memory_kills > self._kills_before:
+        if exit_code == 0 and stopped is None and not over and cpu_seconds <= self._limits.cpu_seconds:
+            return Outcome.MEMORY_LIMIT if over_memory else Outcome.OK
+        if over_memory:
             return Outcome.MEMORY_LIMIT
         if over or died_of == signal.SIGXFSZ:
             return Outcome.OUTPUT_LIMIT
@@ -320,184 +303,22 @@ class _Supervised:
             return Outcome.TIME_LIMIT
         if stopped is not None:
             return stopped
-        if exit_code == 0:
-            return Outcome.OK
         if group.refused_processes > self._refusals_before:
             return Outcome.PROCESS_LIMIT
         return Outcome.RUNTIME_ERROR
 
-    def _peak_bytes(self) -> int:
+    def _peak_bytes(self, end: _End) -> int:
         peak = self._group.peak_bytes
-        return self._resident_bytes if peak is None else max(0, peak - self._baseline_bytes)
+        if peak is None:
+            return max(end.resident_bytes, self._memory.peak_bytes)
+        return max(0, peak - self._baseline_bytes)
 
+    def retire(self) -> None:
+        """Ends the present template, if there is one, and whatever else there is."""
+        if (living := self._template) is not None:
+            self._kill_and_reap(living, _End())
+            self._forget(living)
 
-class _Plumbing:
-    """The descriptors of one run, on both sides of the fork.
-
-    In the program: 0 stdin, 1 stdout, 2 stderr; for an executable under CALL 3
-    is its arguments; 4 is the private channel out; 5 takes the compiled program.
-    """
-
-    def __init__(self, order: Order, limits: Limits) -> None:
-        is_python = order.kind == "python"
-        needs_call = order.mode is Mode.CALL and not is_python
-        cap = limits.output_bytes
-        pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2 if order.mode is Mode.SCRIPT else 3)]
-        self.drains = [_Drain(pipes[0][0], cap), _Drain(pipes[1][0], cap, STDERR_TAIL_BYTES)]
-        self.drains += [_Drain(pipe[0], cap) for pipe in pipes[2:]]
-        self._sink = os.memfd_create("code") if is_python and order.code is None else None
-        self._program_side: list[int | None] = [
-            read_only_file("stdin", order.stdin),
-            pipes[0][1],
-            pipes[1][1],
-            read_only_file("call", order.call) if needs_call else None,
-            pipes[2][1] if len(pipes) > 2 else None,
-            self._sink,
-        ]
-        self._mark = mmap.mmap(-1, 1)
-
-    def close_program_side(self) -> None:
-        """In the supervisor, after the fork; the sink stays to be read."""
-        for descriptor in self._program_side[:5]:
-            if descriptor is not None:
-                os.close(descriptor)
-
-    def take_program_side(self) -> None:
-        """In the child: moves the descriptors to their places and closes all others."""
-        for place, descriptor in enumerate(self._program_side):
-            if descriptor is None:
-                os.close(place)
-            else:
-                os.dup2(descriptor, place)
-        os.closerange(_PLACES, 4096)
-
-    def mark_started(self) -> None:
-        """In the child: tells the supervisor that every restriction is in place."""
-        self._mark[0] = 1
-        self._mark.close()  # the program must not find the page
-
-    def started(self) -> bool:
-        """In the supervisor: whether the child got as far as the program."""
-        return self._mark[0] == 1
-
-    @property
-    def over(self) -> bool:
-        """Whether a stream went over its cap."""
-        return any(drain.over for drain in self.drains)
-
-    def collect(self) -> tuple[bytes, bytes, bytes | None, bytes | None]:
-        """stdout, stderr's tail, the record and the sink's content; closes everything."""
-        streams = [drain.finish() for drain in self.drains]
-        record = streams[2] if len(streams) > 2 and streams[2] else None
-        code = None
-        if self._sink is not None:
-            with os.fdopen(self._sink, "rb") as file:
-                file.seek(0)
-                code = file.read() or None
-        self._mark.close()
-        return streams[0], streams[1], record, code
-
-
-class _Clock:
-    """CPU and wall time of a run while it goes on."""
-
-    def __init__(self, group: Group, limits: Limits, confinement: Confinement) -> None:
-        self._group = group
-        self._confinement = confinement
-        self._limits = limits
-        self._most_wall_seconds = limits.wall_seconds * STARVATION_FACTOR
-        self._started = time.monotonic()
-        self._own_before = time.process_time()
-        self._group_before = group.cpu_seconds
-        self._used = 0.0
-
-    def wall_seconds(self) -> float:
-        return time.monotonic() - self._started
-
-    def group_cpu_seconds(self) -> float:
-        """CPU time of the group without this supervisor's own; 0 without a group."""
-        total = self._group.cpu_seconds
-        if total is None or self._group_before is None:
-            return 0.0
-        return total - self._group_before - (time.process_time() - self._own_before)
-
-    def patience_seconds(self) -> float:
-        """How long no limit can be exceeded, if every core worked for this program."""
-        cpu_left = (self._limits.cpu_seconds - self._used) / _CORES
-        wall_left = self._limits.wall_seconds - self.wall_seconds()
-        if wall_left <= 0:
-            wall_left = _STARVED_POLL_SECONDS
-        return max(_POLL_FLOOR_SECONDS, min(cpu_left, wall_left))
-
-    def exceeded(self, pid: int) -> Outcome | None:
-        """The limit that is used up, if one is."""
-        self._used = self._measure()
-        if self._used > self._limits.cpu_seconds:
-            return Outcome.TIME_LIMIT
-        beyond = self.wall_seconds() - self._limits.wall_seconds
-        if beyond > 0 and (beyond > self._starved_seconds() or self.wall_seconds() > self._most_wall_seconds):
-            return Outcome.WALL_LIMIT
-        return None
-
-    def _starved_seconds(self) -> float:
-        """How long the jail's most patient process was ready to run and got no core.
-
-        A busy machine's fault, not the program's: the wall limit is extended by it.
-        """
-        return max(map(_waited_seconds, self._confinement.processes()), default=0.0)
-
-    def _measure(self) -> float:
-        if self._group_before is not None:
-            return self.group_cpu_seconds()
-        total = 0.0
-        for pid in self._confinement.processes():
-            with contextlib.suppress(OSError):  # it ended between the two calls
-                total += sys_.process_cpu_seconds(pid)
-        return total
-
-
-def _waited_seconds(pid: int) -> float:
-    """The second field of /proc/PID/schedstat; 0 once the process has ended."""
-    try:
-        with open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:
-            return int(file.read(64).split()[1]) / 1e9
-    except OSError:
-        return 0.0
-
-
-def _volunteer_for_out_of_memory() -> None:
-    """The kernel must take the program, not its supervisor, when the jail's memory is used up."""
-    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-    os.write(descriptor, b"1000")
-    os.close(descriptor)
-
-
-def read_only_file(name: str, content: bytes) -> int:
-    """An anonymous file with this content, opened read-only: seekable, and nobody can write it."""
-    writable = os.memfd_create(name)
-    os.fchmod(writable, 0o444)  # or the program could open it anew through /proc
-    with os.fdopen(writable, "wb", closefd=False) as file:
-        file.write(content)
-    try:
-        return os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        os.close(writable)
-
-
-def _exec(order: Order) -> NoReturn:
-    for number in (
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-    ):  # an interpreter ignores them; programs expect the default
-        signal.signal(number, signal.SIG_DFL)
-    environment = {
-        **_ENVIRONMENT,
-        "HOME": order.places.work,
-        "TMPDIR": order.places.temporary,
-        **order.environment,
-    }
-    try:
-        os.execvpe(order.argv[0], order.argv, environment)  # noqa: S606 - this is what a jail is for
-    except OSError as error:
-        os.write(2, f"{order.argv[0]}: {error.strerror}\n".encode())
-    os._exit(127)
+    def _forget(self, living: _Template) -> None:
+        living.streams.close()
+        self._template = None

@@ -82,6 +82,7 @@ class RunResult:
     cpu_seconds: float
     wall_seconds: float
     memory_bytes: int
+    memory_held_by: str = ""  # "control group", or "watcher" where there is none to hold it
 
 
 @dataclass(frozen=True, slots=True)

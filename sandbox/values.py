@@ -11,20 +11,23 @@ every value is JSON with a one-letter tag where JSON has no type of its own:
     dict                    {"d": [[key, value], ...]}
     bytes                   {"b": hex}
     complex                 {"c": [real, imaginary]}
-    deque, Counter, ...     not in the set: `Unsupported`
+    Counter, defaultdict, OrderedDict    as dict, which they equal in Python
+    deque, ...              not in the set: `Unsupported`
 
 Types are exact: a subclass of int with its own `__eq__` is not an int here.
-The module runs on both sides, inside the jail too, and imports only json.
+The module runs on both sides, inside the jail too, and imports only what every fork has.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter, OrderedDict, defaultdict
 from typing import Any
 
 _SAFE_INT = 1 << 53
 MAX_DEPTH = 200
 _SCALARS = (type(None), bool, str)
+_DICTS = (dict, Counter, defaultdict, OrderedDict)
 
 
 class Unsupported(Exception):
@@ -64,8 +67,8 @@ def _pack_tagged(kind: type, value: Any, depth: int) -> object:
         return {"t": [_pack(item, depth) for item in value]}
     if kind is set or kind is frozenset:
         return {"s": [_pack(item, depth) for item in value]}
-    if kind is dict:
-        return {"d": [[_pack(key, depth), _pack(item, depth)] for key, item in value.items()]}
+    if kind in _DICTS:
+        return {"d": [[_pack(key, depth), _pack(item, depth)] for key, item in dict.items(value)]}
     if kind is bytes:
         return {"b": value.hex()}
     if kind is complex:

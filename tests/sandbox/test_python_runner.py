@@ -121,7 +121,7 @@ def _bare(source: str, tmp_path: Path) -> subprocess.CompletedProcess[bytes]:
     environment = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PATH": "/usr/bin:/bin"}
     interpreter = Path(sys.executable).resolve()
     return subprocess.run(
-        [interpreter, "-S", program],
+        [interpreter, "-s", program],
         input=STDIN,
         capture_output=True,
         env=environment,

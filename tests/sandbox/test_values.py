@@ -53,7 +53,6 @@ def test_integers_beyond_the_digit_limit_come_back() -> None:
     [
         object(),
         len,
-        collections.Counter("a"),
         collections.deque(),
         type("Int", (int,), {})(1),
         range(3),
@@ -81,3 +80,23 @@ def test_depth_is_bounded() -> None:
 def test_anything_else_is_no_value(data: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         decode(data)
+
+
+DICTS = [
+    collections.Counter("aab"),
+    collections.defaultdict(int, {"a": 2, "b": 1}),
+    collections.OrderedDict(a=2, b=1),
+]
+
+
+@pytest.mark.parametrize("value", DICTS, ids=lambda value: type(value).__name__)
+def test_the_dicts_of_collections_are_dicts(value: object) -> None:
+    assert decode(encode(value)) == {"a": 2, "b": 1}
+
+
+def test_a_subclass_of_theirs_is_none() -> None:
+    class Mine(collections.Counter):  # type: ignore[type-arg]
+        pass
+
+    with pytest.raises(Unsupported, match="Mine"):
+        encode(Mine())

@@ -37,8 +37,8 @@ def code(number: int) -> dict[str, Any]:
 
 
 def math(number: int) -> dict[str, Any]:
-    gold = f"(x+1)^5+{number}"
-    answer = f"x^5+5x^4+10x^3+10x^2+5x+{number + 1}"
+    gold = f"\\sin(2x)+{number}"  # an identity, for which it takes computer algebra
+    answer = f"2\\sin x\\cos x+{number}"
     return {"id": str(number), "completion": f"</think> \\boxed{{{answer}}}", "math": {"gold": [gold]}}
 
 
@@ -59,7 +59,8 @@ def jails(server: int) -> list[int]:
 
 
 def programs(server: int) -> list[int]:
-    return [pid for parent in jails(server) for pid in descendants(parent) if _parent(pid) == parent]
+    templates = [pid for parent in jails(server) for pid in descendants(parent) if _parent(pid) == parent]
+    return [pid for parent in templates for pid in descendants(parent)]
 
 
 def kill(pids: list[int]) -> int:

@@ -1,0 +1,146 @@
+"""CPU and wall time of a run while it goes on, and the limits on both."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from dataclasses import dataclass
+
+from sandbox import syscalls as sys_
+from sandbox.cgroups import Group
+from sandbox.confinement import Confinement
+from sandbox.memory import Watch
+from sandbox.types import Limits, Outcome
+
+STARVATION_FACTOR = 10.0  # the wall limit is never extended beyond this multiple
+_POLL_FLOOR_SECONDS = 0.002
+_STARVED_POLL_SECONDS = 0.05
+_CORES = os.cpu_count() or 1
+
+
+class Clock:
+    """One run's. Time is CPU time, of every process of the run; the wall clock is a backstop."""
+
+    def __init__(
+        self, group: Group, limits: Limits, confinement: Confinement, template: int, memory: Watch
+    ) -> None:
+        self._group = group
+        self._limits = limits
+        self._confinement = confinement
+        self._template = template  # its work is not the program's
+        self._memory = memory
+        self._most_wall_seconds = limits.wall_seconds * STARVATION_FACTOR
+        self._started = time.monotonic()
+        self._group_before = group.cpu_seconds
+        self._ours_before = self._ours()
+        self._waited_before = _waited_seconds(template) + _waited_seconds(os.getpid())
+        self._crowding = 0.0
+        self._used = 0.0
+
+    def wall_seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._started
+
+    def group_cpu_seconds(self) -> float:
+        """CPU time of the group without supervisor and template; 0 without a group."""
+        total = self._group.cpu_seconds
+        if total is None or self._group_before is None:
+            return 0.0
+        return total - self._group_before - (self._ours() - self._ours_before)
+
+    def _ours(self) -> float:
+        ours = time.process_time()
+        with contextlib.suppress(OSError):  # it was killed with the run
+            ours += sys_.process_cpu_seconds(self._template)
+        return ours
+
+    def patience_seconds(self) -> float:
+        """How long no limit can be exceeded, if every core worked for this program."""
+        cpu_left = (self._limits.cpu_seconds - self._used) / _CORES
+        wall_left = self._limits.wall_seconds - self.wall_seconds()
+        if wall_left <= 0:
+            wall_left = _STARVED_POLL_SECONDS
+        watched = min(self._confinement.watch_seconds, self._memory.patience_seconds())
+        return max(_POLL_FLOOR_SECONDS, min(cpu_left, wall_left, watched))
+
+    def exceeded(self) -> Outcome | None:
+        """The limit that is used up, if one is."""
+        self._used = self._measure()
+        if self._used > self._limits.cpu_seconds:
+            return Outcome.TIME_LIMIT
+        if self._memory.exceeded():
+            return Outcome.MEMORY_LIMIT
+        return Outcome.WALL_LIMIT if self._is_over_wall_limit() else None
+
+    def _is_over_wall_limit(self) -> bool:
+        beyond = self.wall_seconds() - self._limits.wall_seconds
+        if beyond <= 0:
+            return False
+        if self.wall_seconds() > self._most_wall_seconds:
+            return True
+        self._crowding = max(self._crowding, _waiting_for_a_second())
+        programs = [pid for pid in self._confinement.processes() if pid != self._template]
+        # Without any the end is on its way to us.
+        return bool(programs) and beyond > self._starved_seconds(programs)
+
+    def _measure(self) -> float:
+        if self._group_before is not None:
+            return self.group_cpu_seconds()
+        total = 0.0
+        for pid in self._confinement.processes():
+            with contextlib.suppress(OSError):  # it ended between the two calls
+                total += sys_.process_cpu_seconds(pid) if pid != self._template else 0.0
+        return total
+
+    def _starved_seconds(self, programs: list[int]) -> float:
+        """How long the run's threads, and we, were ready to run and got no core: all of it together.
+
+        A busy machine's fault, not the program's: the wall limit is extended by it. What has ended took its
+        waiting with it; that is estimated from its CPU time and the most crowded moment that was seen.
+        """
+        try:
+            tasks = [_Task.of(path) for pid in programs for path in _threads(pid)]
+        except OSError:
+            return math.inf  # one has just ended: the next look finds the end, or others
+        living = sum(task.ran for task in tasks)
+        ended = max(0.0, self._used - living)
+        ours = _waited_seconds(self._template) + _waited_seconds(os.getpid()) - self._waited_before
+        return sum(task.waited for task in tasks) + ours + ended * self._crowding
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """Seconds on a core, and ready without one."""
+
+    ran: float
+    waited: float
+
+    @classmethod
+    def of(cls, path: str) -> _Task:
+        """From the first two fields of a schedstat file, see the kernel's sched-stats.rst."""
+        with open(path, "rb", buffering=0) as file:
+            ran, waited = file.read(64).split()[:2]
+        return cls(int(ran) / 1e9, int(waited) / 1e9)
+
+
+def _threads(pid: int) -> list[str]:
+    return [f"/proc/{pid}/task/{thread}/schedstat" for thread in os.listdir(f"/proc/{pid}/task")]
+
+
+def _waited_seconds(pid: int) -> float:
+    try:
+        return _Task.of(f"/proc/{pid}/schedstat").waited
+    except OSError:
+        return 0.0  # it has ended
+
+
+def _waiting_for_a_second() -> float:
+    """Seconds that a thread must expect to wait for each second on a core, now; doubled, as luck differs.
+
+    From the number of threads that are ready, the fourth field of /proc/loadavg.
+    """
+    with open("/proc/loadavg", "rb", buffering=0) as file:
+        ready = int(file.read(64).split()[3].partition(b"/")[0])
+    return 2.0 * max(0.0, ready / _CORES - 1.0)

@@ -1,0 +1,137 @@
+"""The template: the process that a jail's runs are forked from.
+
+It is a fork of the supervisor, and does nothing but fork when it is told to, wait, and
+report what it waited for. So neither side pays for the other's memory: what the
+supervisor writes between two runs is not copied by a fork, and what a fork shares stays
+as it was. It has root's uid where the jail has, holds the program's descriptors in
+their places, and has unwound to the interpreter's top: a run begins with an empty
+stack, as under a plain interpreter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import traceback
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from sandbox import streams
+from sandbox import syscalls as sys_
+from sandbox.confinement import Confinement, Places
+from sandbox.types import Limits, Mode
+
+USUAL, OTHER_ARGV = b"-", b"a"  # orders
+UNFIT = b"!"  # a report: the fork could not be confined
+REPORT = struct.Struct("<iddQ")  # wait status, user and system seconds, peak resident bytes
+_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is the same for every run of a jail."""
+
+    kind: str  # "python": in a fork of the warmed interpreter; "exec": argv
+    mode: Mode
+    function: str
+    environment: dict[str, str]
+    places: Places
+    setup: bytes
+    source: bytes
+    tests: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a template knows: the job, and how its forks are confined."""
+
+    job: Job
+    argv: tuple[str, ...]
+    limits: Limits
+    confinement: Confinement
+    has_memory_group: bool
+    has_process_group: bool
+    once: bool  # for a single run, whose standard streams nobody else may hold
+
+
+class Become(BaseException):
+    """Raised in a forked template to unwind to the interpreter's top, where it then serves."""
+
+    def __init__(self, brief: Brief) -> None:
+        super().__init__()
+        self.brief = brief
+
+
+def prepare(plumbing: streams.Streams) -> None:
+    """In the forked template, while it is still deep in the supervisor's stack."""
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(descriptor, b"1000")  # the kernel must take a program, not the supervisor
+    os.close(descriptor)
+    plumbing.take_places()
+    os.umask(0o022)
+    sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def serve(brief: Brief) -> Brief:
+    """Forks at each order; returns in the fork alone, confined, with the run's own argv."""
+    while True:
+        order = os.read(streams.ORDERS, 1)
+        if not order:
+            os._exit(0)
+        pid = sys_.fork_plainly()
+        if pid == 0:
+            return _begin(brief, order)
+        if brief.once:
+            os.close(0)
+            os.close(1)
+        _, status, usage = os.wait4(pid, 0)
+        report = REPORT.pack(status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
+        os.write(streams.ORDERS, report)
+
+
+def _begin(brief: Brief, order: bytes) -> Brief:
+    """In the fork: gives up every right; the program starts when this has returned."""
+    try:
+        if order == OTHER_ARGV:
+            brief = replace(brief, argv=tuple(json.loads(streams.read_whole(streams.ARGV))))
+        os.setsid()
+        os.chdir(brief.job.places.work)
+        brief.confinement.confine(
+            brief.limits,
+            has_memory_group=brief.has_memory_group,
+            has_process_group=brief.has_process_group,
+        )
+    except BaseException:  # noqa: BLE001 - a half-confined fork must never run the program
+        traceback.print_exc()
+        os.write(streams.ORDERS, UNFIT)
+        os._exit(70)
+    os.close(streams.ORDERS)
+    os.close(streams.ARGV)
+    if brief.job.kind != "python":
+        _exec(brief)
+    return brief
+
+
+def _exec(brief: Brief) -> NoReturn:
+    # An interpreter ignores them; programs expect the default.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    job = brief.job
+    environment = {
+        **_ENVIRONMENT,
+        "HOME": job.places.work,
+        "TMPDIR": job.places.temporary,
+        **job.environment,
+    }
+    os.close(streams.CODE)
+    try:
+        os.execvpe(brief.argv[0], brief.argv, environment)  # noqa: S606 - this is what a jail is for
+    except OSError as error:
+        os.write(2, f"{brief.argv[0]}: {error.strerror}\n".encode())
+    os._exit(127)

@@ -1,0 +1,118 @@
+"""Memory without a control group, and memory that ran out elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sandbox import cgroups
+from sandbox.cgroups import PREFIX, Group, Hierarchy
+from sandbox.errors import JailLost
+from sandbox.memory import BY_GROUP, BY_WATCHER, KilledForOthers, Watch
+from sandbox.namespaces import Namespaces
+from sandbox.sandbox import Sandbox, SandboxConfig
+from sandbox.types import Case, Limits, Outcome, Program, RunResult
+
+LIMITS = Limits(cpu_seconds=5, wall_seconds=60, memory_bytes=128 << 20, processes=16)
+HOLDERS = """import os, time
+for _ in range(4):
+    if os.fork() == 0:
+        held = b'x' * (60 << 20)
+        time.sleep(30)
+        os._exit(0)
+os.wait()"""
+
+
+async def _run(box: Sandbox, source: str, limits: Limits = LIMITS) -> RunResult:
+    compilation = await box.compile(Program("python", source))
+    assert compilation.artefact is not None
+    async with box.session(compilation.artefact, limits) as session:
+        return await session.run(Case())
+
+
+@pytest_asyncio.fixture
+async def groupless(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
+    """A sandbox on a host without a writable control group."""
+    monkeypatch.setattr(cgroups, "probe", lambda: Hierarchy(0))
+    box = Sandbox(SandboxConfig(slots=1, languages=("python",)))
+    await box.start()
+    yield box
+    await box.close()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = bytearray(10**9)",
+        "import mmap\nm = mmap.mmap(-1, 10**9)\nfor i in range(0, 10**9, 4096): m[i] = 1",
+        HOLDERS,
+        "import os\nfor n in range(4): open(f'x{n}', 'wb').write(bytes(60 << 20))\nimport time; time.sleep(30)",
+    ],
+    ids=["refused", "shared_mapping", "children_together", "files"],
+)
+async def test_the_limit_holds_without_a_control_group(source: str, groupless: Sandbox) -> None:
+    result = await _run(groupless, source)
+    assert result.outcome is Outcome.MEMORY_LIMIT
+    assert result.memory_held_by == BY_WATCHER
+
+
+async def test_memory_below_the_limit_is_no_overrun(groupless: Sandbox) -> None:
+    source = "import os\nheld = b'x' * (40 << 20)\nfor _ in range(4):\n    if os.fork() == 0: os._exit(0)\n    os.wait()"
+    assert (await _run(groupless, source)).outcome is Outcome.OK
+
+
+@contextlib.contextmanager
+def _crowded_parent(memory_bytes: int) -> Iterator[Hierarchy]:
+    """The real hierarchy, with the jails' memory groups below one that is nearly full."""
+    real = cgroups.probe()
+    if real.version != 1:
+        pytest.skip("needs a writable cgroup v1 memory controller")
+    parent = Path(real.directories["memory"], f"crowded-{os.getpid()}")
+    parent.mkdir()
+    (parent / "memory.limit_in_bytes").write_text(str(memory_bytes))
+    try:
+        yield Hierarchy(1, {**real.directories, "memory": str(parent)})
+    finally:
+        parent.rmdir()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="makes a control group: needs root")
+async def test_memory_that_ran_out_outside_the_jail_is_a_lost_jail(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _crowded_parent(96 << 20) as hierarchy:
+        monkeypatch.setattr(cgroups, "probe", lambda: hierarchy)
+        box = Sandbox(SandboxConfig(slots=1, isolation="namespaces", languages=("python",)))
+        await box.start()
+        try:
+            with pytest.raises(JailLost):
+                await _run(box, "x = b'x' * (200 << 20)", Limits(memory_bytes=512 << 20))
+            assert (await _run(box, "print(1)")).memory_held_by == BY_GROUP
+        finally:
+            await box.close()
+
+
+@pytest.mark.parametrize(("peak", "blamed"), [(99 << 20, False), (50 << 20, True)])
+def test_a_kill_is_the_limits_only_if_the_limit_was_reached(tmp_path: Path, peak: int, blamed: bool) -> None:
+    group = Group(Hierarchy(2, {"all": str(tmp_path)}), "x-0")
+    directory = tmp_path / f"{PREFIX}x-0"
+    (directory / "memory.max").write_text(str(100 << 20))
+    (directory / "memory.peak").write_text(str(peak))
+    (directory / "memory.events").write_text("oom_kill 0\n")
+    group.open_files()
+    watch = Watch(group, LIMITS, Namespaces(61000), os.getpid(), forked=True)
+    (directory / "memory.events").write_text("oom_kill 1\n")
+    if blamed:
+        with pytest.raises(KilledForOthers):
+            watch.was_exceeded(9, 0)
+    else:
+        assert watch.was_exceeded(9, 0)
+
+
+async def test_a_program_that_kills_itself_is_at_fault(groupless: Sandbox) -> None:
+    result = await _run(groupless, "import os\nos.kill(os.getpid(), 9)")
+    assert (result.outcome, result.signal) == (Outcome.RUNTIME_ERROR, 9)
