@@ -12,6 +12,10 @@ from typing import Protocol
 
 from sandbox.types import Limits
 
+# From this number on a backend keeps descriptors of its own until `confine`, which closes them;
+# a forked run closes everything between the program's and these. Below RLIMIT_NOFILE.
+KEPT_DESCRIPTORS = 900
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -36,10 +40,14 @@ class Confinement(Protocol):
     """One isolation backend, from the launcher's start to a program's first instruction."""
 
     name: str
+    watch_seconds: float  # how often `scratch_bytes` must be looked at while a program runs
 
     # In the launcher.
     def enter(self, binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
         """Once, before any jail: returns where control groups are found from now on. Raises OSError."""
+
+    def leave(self) -> None:
+        """Once, after the last jail: removes what `enter` made."""
 
     def fork_init(self) -> int:
         """Forks a jail's first process; returns as fork(2) does."""
@@ -59,6 +67,9 @@ class Confinement(Protocol):
 
     def renew_scratch(self, limits: Limits) -> None:
         """Empties the writable places if the last run left anything; `box` stays."""
+
+    def scratch_bytes(self, limits: Limits) -> int:
+        """What lies in the writable places and is not counted as memory by the kernel; 0 if all of it is."""
 
     def restrict_all_runs(self, limits: Limits) -> None:
         """Once: what every run inherits and what does not hinder the supervisor."""

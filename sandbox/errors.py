@@ -6,7 +6,8 @@
     ├── JailLost               a jail died without an answer: not the program's doing
     ├── UnknownLanguage        no such language, or its self-test failed on this host
     ├── WorkerLost             a jailed worker died without an answer
-    └── WorkerBudgetExceeded   a jailed worker was killed at its CPU or wall budget
+    ├── WorkerDied             a call ended its jailed worker, and the next one it was given
+    └── WorkerBudgetExceeded   a jailed worker was killed at its CPU, memory or output budget
 
 What a program does inside its jail is never an exception: it is a `RunResult`.
 """
@@ -36,6 +37,10 @@ class UnknownLanguage(SandboxError):
 
 class WorkerLost(SandboxError):
     """A jailed worker ended without having answered."""
+
+
+class WorkerDied(SandboxError):
+    """A call ended its jailed worker twice: asking again would do the same."""
 
 
 class WorkerBudgetExceeded(SandboxError):

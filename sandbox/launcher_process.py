@@ -11,12 +11,15 @@ import socket
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
-from sandbox import async_frames, cgroups
+from sandbox import async_frames, cgroups, conversation
 from sandbox.cgroups import Hierarchy
+from sandbox.conversation import Ends
 from sandbox.errors import JailLost, LauncherLost, SandboxUnavailable
 from sandbox.frames import Frame
 from sandbox.launcher import LauncherConfig
+from sandbox.types import Limits
 
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _INTERPRETER = os.path.realpath(sys.executable)
@@ -41,6 +44,34 @@ class LauncherInfo:
     pid: int
     rootless: bool
     cgroup_version: int
+
+
+class Jails(Protocol):
+    """Where jails come from: a launcher on this host's kernel, or `sandbox.containers.ContainerPool`."""
+
+    @property
+    def info(self) -> LauncherInfo:
+        """What it reported at its start."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended."""
+
+    @property
+    def living_jails(self) -> int:
+        """How many jails are not yet gone."""
+
+    async def start(self) -> LauncherInfo:
+        """Starts it; raises SandboxUnavailable if it cannot isolate here."""
+
+    def spawn(self, limits: Limits | None = None) -> JailChannel:
+        """Asks for a jail that will get these limits; raises LauncherLost."""
+
+    def kill(self, job: int) -> None:
+        """Kills a jail whole; a no-op if it is gone."""
+
+    async def close(self) -> None:
+        """Ends every jail; returns when they are gone."""
 
 
 class LauncherProcess:
@@ -139,8 +170,8 @@ class LauncherProcess:
             self._control.close()
             self._control = None
 
-    def spawn(self) -> JailChannel:
-        """Asks for a jail and returns its channel; raises LauncherLost."""
+    def spawn(self, limits: Limits | None = None) -> JailChannel:
+        """Asks for a jail and returns its channel; raises LauncherLost. The jail hears its limits later."""
         if self._control is None:
             raise LauncherLost("the launcher has ended")
         job = next(self._ids)
@@ -186,16 +217,35 @@ def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
 class JailChannel:
     """The socket to one jail: a frame out, a frame back."""
 
-    def __init__(self, launcher: LauncherProcess, job: int, connection: socket.socket) -> None:
+    def __init__(self, launcher: Jails, job: int, connection: socket.socket) -> None:
         self._launcher = launcher
         self._job = job
         self._connection = connection
 
     async def ask(self, frame: Frame, *, within_seconds: float) -> Frame:
         """Sends a frame and returns the answer; raises JailLost, after killing, if none comes in time."""
+        return await self._hear(within_seconds, frame)
+
+    async def hand_over(self, frame: Frame, ends: Ends, *, within_seconds: float) -> Frame:
+        """As `ask`, with a side of a conversation behind the frame; closes this process's copies."""
+        try:
+            await async_frames.send(self._connection, frame)
+            conversation.send(self._connection, ends)
+        except OSError as error:
+            raise JailLost("a jail ended before it was asked") from error
+        finally:
+            ends.close()
+        return await self._hear(within_seconds)
+
+    async def hear(self, *, within_seconds: float) -> Frame:
+        """A further answer to the last frame; raises JailLost, after killing, if none comes in time."""
+        return await self._hear(within_seconds)
+
+    async def _hear(self, within_seconds: float, first: Frame | None = None) -> Frame:
         try:
             async with asyncio.timeout(within_seconds):
-                await async_frames.send(self._connection, frame)
+                if first is not None:
+                    await async_frames.send(self._connection, first)
                 answer = await async_frames.receive(self._connection)
         except TimeoutError as error:
             self.kill()

@@ -16,12 +16,12 @@ model, load). Without a writable cgroup, memory is held per process only.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-import resource
 import signal
 from collections.abc import Sequence
 
-from sandbox import root, seccomp
+from sandbox import rlimits, root, seccomp
 from sandbox import syscalls as sys_
 from sandbox.confinement import Places
 from sandbox.types import Limits
@@ -29,8 +29,6 @@ from sandbox.types import Limits
 _NAMESPACES = (
     sys_.CLONE_NEWNS | sys_.CLONE_NEWIPC | sys_.CLONE_NEWUTS | sys_.CLONE_NEWNET | sys_.CLONE_NEWCGROUP
 )
-OPEN_FILES = 1024
-FILE_BYTES = 256 << 20
 _SCRATCH_FLAGS = sys_.MS_NOSUID | sys_.MS_NODEV
 _FILTER = seccomp.build_filter()
 _PLACES = Places(work="/work", temporary="/tmp", box="/box")  # noqa: S108 - in the jail's own root
@@ -40,6 +38,7 @@ class Namespaces:
     """Implements `sandbox.confinement.Confinement`."""
 
     name = "namespaces"
+    watch_seconds = math.inf
 
     def __init__(self, uid_base: int) -> None:
         self._uid_base = uid_base
@@ -55,6 +54,9 @@ class Namespaces:
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         sys_.unshare(sys_.CLONE_NEWNS)
         return root.enter(binds, cgroup_directories)
+
+    def leave(self) -> None:
+        """The mounts go with the last process of the mount namespace."""
 
     def fork_init(self) -> int:
         """Forks a child that is the first process of a new pid namespace."""
@@ -106,13 +108,13 @@ class Namespaces:
         if path != "/box":
             os.chown(path, self._uid, self._uid if os.geteuid() == 0 else -1)
 
+    def scratch_bytes(self, limits: Limits) -> int:
+        """All of it is tmpfs: a control group counts it too, where there is one."""
+        return sum(_filled_bytes(path) for path in root.SCRATCH if path != "/box")
+
     def restrict_all_runs(self, limits: Limits) -> None:
         """What runs inherit; the supervisor gives up its group, not its rights over the runs."""
-        _limit(resource.RLIMIT_CORE, 0)
-        _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-        _limit(resource.RLIMIT_STACK, max(limits.memory_bytes, 8 << 20))
-        _limit(resource.RLIMIT_MSGQUEUE, 0)
-        _limit(resource.RLIMIT_FSIZE, max(FILE_BYTES, limits.output_bytes))
+        rlimits.limit_all_runs(limits)
         if os.geteuid() == 0:
             os.setgroups([])
             os.setresgid(self._uid, self._uid, self._uid)
@@ -130,17 +132,21 @@ class Namespaces:
 
     def confine(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> None:
         """In a forked run, last before the program: its limits, and no privilege left."""
-        cpu = int(limits.cpu_seconds) + 2  # a second wall behind the supervisor's measured limit
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
-        if not has_memory_group:
-            _limit(resource.RLIMIT_DATA, limits.memory_bytes)
-        if not has_process_group:
-            _limit(resource.RLIMIT_NPROC, limits.processes)
+        rlimits.limit_run(
+            limits,
+            memory_bytes=None if has_memory_group else limits.memory_bytes,
+            processes=None if has_process_group else limits.processes,
+        )
         if os.geteuid() == 0:
             os.setresuid(self._uid, self._uid, self._uid)  # the kernel empties every capability set with this
         else:
             sys_.drop_capabilities()
         sys_.become_dumpable()  # its own /proc/self, and with it /dev/stdin, is the program's again
+
+
+def _filled_bytes(mount_point: str) -> int:
+    status = os.statvfs(mount_point)
+    return (status.f_blocks - status.f_bfree) * status.f_frsize
 
 
 def _enter_user_namespace() -> None:
@@ -163,9 +169,3 @@ def _move_into_a_pid_namespace() -> None:
         _, status = os.waitpid(pid, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _limit(what: int, value: int) -> None:
-    _, hard = resource.getrlimit(what)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(what, (value, value))

@@ -9,6 +9,7 @@ and /proc; nothing of the host's remaining tree is even mounted there.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from sandbox import syscalls as sys_
@@ -117,3 +118,9 @@ def _pivot() -> None:
     sys_.unmount("/old")
     os.rmdir("/old")
     sys_.mount("", "/", "", sys_.MS_REMOUNT | sys_.MS_RDONLY | sys_.MS_NOSUID | sys_.MS_NODEV)
+
+
+def interpreter_directories() -> tuple[str, ...]:
+    """Where the running interpreter and its standard library live, if outside the system directories."""
+    prefixes = {os.path.realpath(sys.base_prefix), os.path.realpath(sys.base_exec_prefix)}
+    return tuple(sorted(path for path in prefixes if not path.startswith("/usr")))

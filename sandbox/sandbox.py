@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sandbox import backends, cgroups
+from sandbox.containers import ContainerConfig, make_jails
+from sandbox.conversation import Ends
 from sandbox.errors import SandboxUnavailable
 from sandbox.frames import Frame
 from sandbox.languages import Language
 from sandbox.launcher import LauncherConfig
-from sandbox.launcher_process import LauncherProcess
+from sandbox.launcher_process import Jails
+from sandbox.root import interpreter_directories
 from sandbox.session import GRACE_SECONDS, Session
 from sandbox.toolchain import LanguageStatus, Toolchain
-from sandbox.types import Artefact, Compilation, Limits, Program
+from sandbox.types import Artefact, Compilation, Limits, Mode, Program, RunResult
+
+# Only a session's leader can have a terminal: signals and job control then work in the shell as in any.
+_SHELL = ("/bin/sh", "-c", "exec setsid --ctty --wait bash --norc --noprofile -i 2>&1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,9 @@ class SandboxConfig:
     slots: int = 0  # jails at work at once; 0: one per available core
     artefact_cache_bytes: int = 1 << 30
     cache_directory: str = ""  # precompiled headers; empty: no precompiling
+    languages: tuple[str, ...] = ("python", "cpp")  # tested at the start, the others before their first use
     binds: tuple[str, ...] = ()  # further host directories that programs may read
+    containers: ContainerConfig = field(default_factory=ContainerConfig)  # for the docker backend alone
 
 
 class Sandbox:
@@ -47,19 +54,19 @@ class Sandbox:
         self._toolchain = Toolchain(
             self._jail,
             cache_bytes=self._config.artefact_cache_bytes,
-            cache_directory=self._config.cache_directory,
+            cache_directory="" if self._config.isolation == "docker" else self._config.cache_directory,
         )
         self._isolation = ""
-        self._present: LauncherProcess | None = None
+        self._present: Jails | None = None
         self._starting = asyncio.Lock()
         self._closed = False
         self.launchers_started = 0
 
     async def start(self) -> None:
-        """Starts the launcher and tests every language; raises SandboxUnavailable."""
-        self._isolation = backends.choose(self._config.isolation)
+        """Starts the launcher, tests the configured languages; raises SandboxUnavailable, UnknownLanguage."""
+        self._isolation = backends.choose(self._config.isolation, self._config.containers.image)
         await self._launcher()
-        await self._toolchain.start()
+        await self._toolchain.start(self._isolation, self._config.languages)
 
     async def close(self) -> None:
         """Ends the launcher and every jail; afterwards nothing of the sandbox is left."""
@@ -70,8 +77,9 @@ class Sandbox:
 
     @property
     def isolation(self) -> str:
-        """The backend that makes the jails; known once started."""
-        return self._isolation
+        """The backend that makes the jails, with its runtime if it has one; known once started."""
+        runtime = self._config.containers.runtime if self._isolation == "docker" else ""
+        return f"{self._isolation}/{runtime}" if runtime else self._isolation
 
     @property
     def language_statuses(self) -> Sequence[LanguageStatus]:
@@ -79,9 +87,18 @@ class Sandbox:
         return self._toolchain.statuses
 
     @property
-    def launcher(self) -> LauncherProcess | None:
+    def launcher(self) -> Jails | None:
         """The present launcher, for `doctor` and for tests that kill it."""
         return self._present
+
+    async def test_language(self, name: str) -> LanguageStatus:
+        """The language's status after its self-test; raises UnknownLanguage for a name that is none."""
+        return await self._toolchain.test(name)
+
+    async def test_languages(self) -> None:
+        """Runs the self-tests that have not run yet, one at a time."""
+        for status in self.language_statuses:
+            await self._toolchain.test(status.language.name)
 
     def language(self, name: str) -> Language:
         """The language by name or alias; raises UnknownLanguage if unknown or unavailable."""
@@ -98,19 +115,51 @@ class Sandbox:
         """A fresh jail for one submission, holding one slot until the block ends."""
         return self._toolchain.session(artefact, limits)
 
+    def companion(self, artefact: Artefact, limits: Limits) -> AbstractAsyncContextManager[Session]:
+        """A jail beside an open session, under that session's slot.
+
+        For a checker or an interactor. It takes no slot of its own: submissions that each held
+        one and waited for a second would wait for ever.
+        """
+        return self._toolchain.session(artefact, limits, self._jail_beside)
+
+    async def shell(self, name: str, terminal: Ends, limits: Limits) -> RunResult:
+        """A shell in a jail as programs of the language have it, with its hello-world; takes `terminal` over.
+
+        `terminal` is the program's side of a pseudo-terminal, twice. Raises UnknownLanguage, SandboxError.
+        """
+        row = self.language(name)
+        opening = {
+            "op": "open",
+            "kind": "exec",
+            "mode": Mode.SCRIPT.value,
+            "environment": {**row.environment, "TERM": "xterm", "PS1": f"{self.isolation} jail: \\w \\$ "},
+            "run_command": list(_SHELL),
+            "limits": asdict(limits),
+        }
+        async with self._jail(opening, (), limits) as session:
+            await session.put({row.source_name: row.hello.encode()})
+            return await session.converse(terminal, keep_files=True)
+
     @contextlib.asynccontextmanager
     async def _jail(
         self, opening: dict[str, Any], blobs: Sequence[bytes], limits: Limits
     ) -> AsyncIterator[Session]:
-        async with self._free:
-            channel = (await self._launcher()).spawn()
-            try:
-                await channel.ask(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
-                yield Session(channel, limits, opening["kind"])
-            finally:
-                channel.close()
+        async with self._free, self._jail_beside(opening, blobs, limits) as session:
+            yield session
 
-    async def _launcher(self) -> LauncherProcess:
+    @contextlib.asynccontextmanager
+    async def _jail_beside(
+        self, opening: dict[str, Any], blobs: Sequence[bytes], limits: Limits
+    ) -> AsyncIterator[Session]:
+        channel = (await self._launcher()).spawn(limits)
+        try:
+            await channel.ask(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
+            yield Session(channel, limits, opening["kind"])
+        finally:
+            channel.close()
+
+    async def _launcher(self) -> Jails:
         """The present launcher, or a new one in place of a dead one."""
         async with self._starting:
             present = self._present
@@ -119,17 +168,20 @@ class Sandbox:
                     raise SandboxUnavailable("the sandbox is closed")
                 if present is not None:
                     await present.close()
-                present = LauncherProcess(self._launcher_config())
+                present = make_jails(self._launcher_config(), self._containers())
                 await present.start()
                 self.launchers_started += 1
                 self._present = present
             return present
 
+    def _containers(self) -> ContainerConfig:
+        return replace(self._config.containers, ready=self.slots)
+
     def _launcher_config(self) -> LauncherConfig:
         hierarchy = cgroups.probe()
         return LauncherConfig(
             control=-1,
-            isolation=self.isolation,
+            isolation=self._isolation,
             family=f"{os.getpid()}-programs",
             generation=self.launchers_started,
             slots=2 * self.slots + 8,  # a jail's burial must not hold up the next one
@@ -137,9 +189,3 @@ class Sandbox:
             cgroup_directories=hierarchy.directories,
             binds=(*interpreter_directories(), *self._config.binds, *self._toolchain.binds),
         )
-
-
-def interpreter_directories() -> tuple[str, ...]:
-    """Where the running interpreter and its standard library live, if outside the system directories."""
-    prefixes = {os.path.realpath(sys.base_prefix), os.path.realpath(sys.base_exec_prefix)}
-    return tuple(sorted(path for path in prefixes if not path.startswith("/usr")))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -87,10 +88,75 @@ DENIED = (
     Denied("ioperm", 173, None, _HOST),
 )
 
+_SHARED = "the `landlock` jail shares this with the host"
+_UNMEDIATED = "Landlock does not mediate it, and files outside may be writable for everybody"
+
+# Besides, where the jail lives in the host's own ipc, network and mount namespaces.
+DENIED_WITHOUT_NAMESPACES = (
+    Denied("shmget", 29, 194, _SHARED),
+    Denied("shmat", 30, 196, _SHARED),
+    Denied("shmctl", 31, 195, _SHARED),
+    Denied("semget", 64, 190, _SHARED),
+    Denied("semop", 65, 193, _SHARED),
+    Denied("semctl", 66, 191, _SHARED),
+    Denied("semtimedop", 220, 192, _SHARED),
+    Denied("msgget", 68, 186, _SHARED),
+    Denied("msgsnd", 69, 189, _SHARED),
+    Denied("msgrcv", 70, 188, _SHARED),
+    Denied("msgctl", 71, 187, _SHARED),
+    Denied("mq_open", 240, 180, _SHARED),
+    Denied("mq_unlink", 241, 181, _SHARED),
+    Denied("connect", 42, 203, _SHARED),
+    Denied("bind", 49, 200, _SHARED),
+    Denied("mount", 165, 40, _NAMESPACE),
+    Denied("umount2", 166, 39, _NAMESPACE),
+    Denied("setxattr", 188, 5, _UNMEDIATED),
+    Denied("lsetxattr", 189, 6, _UNMEDIATED),
+    Denied("fsetxattr", 190, 7, _UNMEDIATED),
+    Denied("removexattr", 197, 14, _UNMEDIATED),
+    Denied("lremovexattr", 198, 15, _UNMEDIATED),
+    Denied("fremovexattr", 199, 16, _UNMEDIATED),
+    Denied("setxattrat", 463, 463, _UNMEDIATED),
+    Denied("removexattrat", 466, 466, _UNMEDIATED),
+    Denied("file_setattr", 469, 469, _UNMEDIATED),
+)
+
+# Besides, where programs run under the server's own uid, which owns files and processes outside.
+_SAME_USER = "Landlock does not mediate it, and the uid is the server's own"
+DENIED_TO_THE_SAME_USER = (
+    Denied("chown", 92, None, _SAME_USER),
+    Denied("lchown", 94, None, _SAME_USER),
+    Denied("fchown", 93, 55, _SAME_USER),
+    Denied("fchownat", 260, 54, _SAME_USER),
+    Denied("utime", 132, None, _SAME_USER),
+    Denied("utimes", 235, None, _SAME_USER),
+    Denied("futimesat", 261, None, _SAME_USER),
+    Denied("utimensat", 280, 88, _SAME_USER),
+    Denied("inotify_add_watch", 254, 27, _SAME_USER),
+    Denied("setpriority", 141, 140, _SAME_USER),
+    Denied("ioprio_set", 251, 30, _SAME_USER),
+)
+# The same, but linkers and package tools give up if it fails: nothing happens, and the call says that it did.
+IGNORED_FOR_THE_SAME_USER = (
+    Denied("chmod", 90, None, _SAME_USER),
+    Denied("fchmod", 91, 52, _SAME_USER),
+    Denied("fchmodat", 268, 53, _SAME_USER),
+    Denied("fchmodat2", 452, 452, _SAME_USER),
+)
+# The same, where the first argument names another process than the caller (0).
+OWN_PROCESS_ONLY = (
+    Denied("prlimit64", 302, 261, _SAME_USER),
+    Denied("sched_setparam", 142, 118, _SAME_USER),
+    Denied("sched_setscheduler", 144, 119, _SAME_USER),
+    Denied("sched_setaffinity", 203, 122, _SAME_USER),
+    Denied("sched_setattr", 314, 274, _SAME_USER),
+)
+
 # clone3 passes its flags in memory, where a filter cannot look: "not built in" makes C libraries use clone.
 _CLONE3 = 435
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _SOCKET = {"x86_64": 41, "aarch64": 198}
+_SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
 # CLONE_NEWTIME | NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
 _NAMESPACE_FLAGS = 0x7E020080
 _ALLOWED_FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6; all live in the jail's own network namespace
@@ -99,11 +165,14 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 
 _LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_AND = 0x54
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
-_NR_OFFSET, _ARCH_OFFSET, _ARG0_OFFSET = 0, 4, 16
+_NR_OFFSET, _ARCH_OFFSET, _ARG0_OFFSET, _ARG1_OFFSET = 0, 4, 16, 24
+_SOCKET_TYPE_MASK, _SOCK_STREAM, _SOCK_SEQPACKET = 0xF, 1, 5
 _ACTIONS = {
     "allow": _ALLOW,
     "deny": _ERRNO | errno.EPERM,
+    "ignore": _ERRNO | 0,
     "absent": _ERRNO | errno.ENOSYS,
     "no family": _ERRNO | errno.EAFNOSUPPORT,
     "kill": _KILL_PROCESS,
@@ -146,25 +215,48 @@ class _Assembler:
         return b"".join(packed)
 
 
-def build_filter(machine: str = "") -> bytes:
+def build_filter(machine: str = "", *, namespaces: bool = True) -> bytes:
     """The filter as BPF for `machine` (default: this one); raises OSError for an unknown machine.
 
-    A search tree over the call numbers: the kernel walks the program once per
-    call number when it is installed, which a plain chain makes slow.
+    Without `namespaces` there are no sockets but pairs of connected streams, because what they could
+    reach is the host's, and no System V or POSIX message queues, semaphores and shared memory.
     """
     machine = machine or os.uname().machine
+    targets = _targets(DENIED, machine, "deny")
+    targets |= {_CLONE3: "absent", _CLONE[machine]: "clone", _SOCKET[machine]: "socket"}
+    if not namespaces:
+        targets |= _targets(DENIED_WITHOUT_NAMESPACES, machine, "deny")
+        targets |= {_SOCKET[machine]: "no family", _SOCKETPAIR[machine]: "pair"}
+    return _assemble(machine, targets)
+
+
+def build_same_user_filter(machine: str = "") -> bytes:
+    """A second filter, for programs under the server's own uid; raises OSError for an unknown machine."""
+    machine = machine or os.uname().machine
+    targets = _targets(DENIED_TO_THE_SAME_USER, machine, "deny")
+    targets |= _targets(IGNORED_FOR_THE_SAME_USER, machine, "ignore")
+    targets |= _targets(OWN_PROCESS_ONLY, machine, "self")
+    return _assemble(machine, targets)
+
+
+def _targets(calls: Sequence[Denied], machine: str, action: str) -> dict[int, str]:
     if machine not in _AUDIT_ARCH:
         raise OSError(f"no seccomp filter for machine {machine}")
-    numbers = [call.x86_64 if machine == "x86_64" else call.aarch64 for call in DENIED]
-    denied = {number: "deny" for number in numbers if number is not None}
-    special = {_CLONE3: "absent", _CLONE[machine]: "clone", _SOCKET[machine]: "socket"}
+    numbers = [call.x86_64 if machine == "x86_64" else call.aarch64 for call in calls]
+    return {number: action for number in numbers if number is not None}
+
+
+def _assemble(machine: str, targets: dict[int, str]) -> bytes:
+    """A search tree over the call numbers: the kernel walks the program once per
+    call number when it is installed, which a plain chain makes slow.
+    """
     assembler = _Assembler()
     assembler.load(_ARCH_OFFSET)
     # A 32-bit or foreign call table would give every number another meaning.
     assembler.jump(_JUMP_EQUAL, _AUDIT_ARCH[machine], "", "kill")
     assembler.load(_NR_OFFSET)
     assembler.jump(_JUMP_GREATER_EQUAL, _X32_BIT, "absent")
-    _search(assembler, sorted((denied | special).items()))
+    _search(assembler, sorted(targets.items()))
     _guards(assembler)
     for name, action in _ACTIONS.items():
         assembler.finish(name, action)
@@ -194,3 +286,11 @@ def _guards(assembler: _Assembler) -> None:
     for family in _ALLOWED_FAMILIES[:-1]:
         assembler.jump(_JUMP_EQUAL, family, "allow")
     assembler.jump(_JUMP_EQUAL, _ALLOWED_FAMILIES[-1], "allow", "no family")
+    assembler.label("pair")  # an end of a pair of datagram sockets can send to any address
+    assembler.load(_ARG1_OFFSET)
+    assembler.jump(_AND, _SOCKET_TYPE_MASK)
+    assembler.jump(_JUMP_EQUAL, _SOCK_STREAM, "allow")
+    assembler.jump(_JUMP_EQUAL, _SOCK_SEQPACKET, "allow", "deny")
+    assembler.label("self")
+    assembler.load(_ARG0_OFFSET)
+    assembler.jump(_JUMP_EQUAL, 0, "allow", "deny")

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(settings, arguments))
     except StartupError as error:
-        return _report_refused_start(error)
+        return _report_refused_start(settings, error)
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -57,9 +57,12 @@ def parser() -> argparse.ArgumentParser:
     add("doctor", _doctor, "say what this host gives and what to do about the rest")
     verify = add("verify", _verify, "judge a file of requests here, without a server")
     verify.add_argument("file", metavar="FILE.jsonl", help="one VerifyRequest in JSON per line; - is stdin")
+    verify.add_argument("--tasks", action="store_true", help="check tasks instead, with known programs")
     add("languages", _languages, "list the languages with their versions")
     bench = add("bench", _bench, "load this machine with easy requests and print verdicts per second")
     bench.add_argument("-n", type=int, default=200, help="requests of each kind (default 200)")
+    shell = add("shell", _shell, "look around in a jail, as a program of the language would")
+    shell.add_argument("language", metavar="LANGUAGE")
     config = add("config", _config, "show the settings as they are in effect, as a file for --config")
     config.add_argument("action", choices=["show"])
     return top
@@ -89,12 +92,12 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _report_refused_start(error: StartupError) -> int:
+def _report_refused_start(settings: Settings, error: StartupError) -> int:
     from server import doctor
 
     if not isinstance(error, doctor.HostUnfit):
         return _fail(str(error), FAILED)
-    print(doctor.to_text(doctor.examine()), file=sys.stderr)
+    print(doctor.to_text(doctor.examine(settings)), file=sys.stderr)
     return _fail(f"refusing to start: {error}", UNFIT)
 
 
@@ -157,12 +160,12 @@ def _on_signals(stop: asyncio.Event) -> None:
 # doctor, languages, config
 
 
-def _doctor(_: Settings, __: argparse.Namespace) -> int:
+def _doctor(settings: Settings, _: argparse.Namespace) -> int:
     from server import doctor
 
-    findings = doctor.examine()
+    findings = doctor.examine(settings)
     print(doctor.to_text(findings))
-    return DONE if all(finding.ok for finding in findings) else FAILED
+    return DONE if doctor.is_fit(findings) else FAILED
 
 
 def _languages(settings: Settings, _: argparse.Namespace) -> int:
@@ -170,10 +173,26 @@ def _languages(settings: Settings, _: argparse.Namespace) -> int:
 
 
 async def _print_languages(core: Core) -> int:
+    await core.test_languages()
     for language in core.capabilities().languages:
         state = language.version if language.available else f"unavailable: {language.reason}"
         print(f"{language.name:<12} {', '.join(language.aliases):<24} {state}")
     return DONE
+
+
+def _shell(settings: Settings, arguments: argparse.Namespace) -> int:
+    from sandbox.errors import UnknownLanguage
+    from server.core import RewardCore
+    from server.shell import shell
+
+    async def run(core: Core) -> int:
+        assert isinstance(core, RewardCore)
+        try:
+            return await shell(core.sandbox, arguments.language)
+        except UnknownLanguage as error:
+            return _fail(str(error), USAGE)
+
+    return _run(_with_core(_new_core(settings), run))
 
 
 def _config(settings: Settings, _: argparse.Namespace) -> int:
@@ -203,8 +222,10 @@ def _verify(settings: Settings, arguments: argparse.Namespace) -> int:
         body = sys.stdin.buffer.read() if arguments.file == "-" else Path(arguments.file).read_bytes()
     except OSError as error:
         return _fail(f"{arguments.file}: {error.strerror}", USAGE)
-    from server.offline import verify_lines
+    from server.offline import check_lines, verify_lines
 
+    if arguments.tasks:
+        return _run(_with_core(_new_core(settings), lambda core: check_lines(core, body)))
     window = settings.stream_window
     return _run(_with_core(_new_core(settings), lambda core: verify_lines(core, body, window)))
 

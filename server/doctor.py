@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from server.config import Settings
 from server.errors import StartupError
 
 
@@ -25,25 +26,35 @@ class Finding(Protocol):
 
     @property
     def remedy(self) -> str:
-        """The exact thing to do about it."""
+        """What to do about it, a command per line."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether the server can do without."""
 
 
 class HostUnfit(StartupError):
     """The host gives less isolation than the configured floor."""
 
 
-def examine() -> list[Finding]:
-    """Looks at the host."""
+def examine(settings: Settings) -> list[Finding]:
+    """Looks at the host, with the configured floor in mind."""
     from sandbox.doctor import report
 
-    return list(report())
+    return list(report(settings.min_isolation, settings.docker_image))
+
+
+def is_fit(findings: Iterable[Finding]) -> bool:
+    """Whether nothing that is needed is missing."""
+    return all(finding.ok or finding.optional for finding in findings)
 
 
 def to_text(findings: Iterable[Finding]) -> str:
-    """One line per finding, the remedy under each that needs one."""
+    """One line per finding, the remedy under what is missing: FAIL where it is needed, `no` where not."""
     lines = []
     for finding in findings:
-        lines.append(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.detail}")
-        if not finding.ok and finding.remedy:
-            lines.append(f"     -> {finding.remedy}")
+        mark = "ok  " if finding.ok else "no  " if finding.optional else "FAIL"
+        lines.append(f"{mark} {finding.name}: {finding.detail}")
+        if not finding.ok:
+            lines += [f"     -> {line}" for line in finding.remedy.splitlines()]
     return "\n".join(lines)

@@ -130,6 +130,8 @@ def test_default_flags_are_refused_with_the_remedy(start: StartContainer) -> Non
     text = logs(container)
     assert "namespaces" in text
     assert "--cap-add SYS_ADMIN" in text
+    assert "ok   backend landlock" in text
+    assert "--min-isolation landlock" in text
 
 
 def test_docker_stop_drains(start: StartContainer) -> None:

@@ -4,23 +4,51 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox import doctor
-from sandbox.errors import SandboxUnavailable
+from sandbox import backends, doctor
 
 
 def test_this_host_is_examined_by_really_running_a_program() -> None:
     findings = {finding.name: finding for finding in doctor.report()}
-    assert findings["namespaces jail"].ok, findings["namespaces jail"].detail
+    assert findings["backend namespaces"].ok, findings["backend namespaces"].detail
     assert findings["language python"].ok
     assert all(finding.detail for finding in findings.values())
 
 
-def test_a_host_without_a_jail_gets_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused() -> list[tuple[str, str, bool, str]]:
-        raise SandboxUnavailable("unshare: Operation not permitted")
+@pytest.fixture
+def forbidding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that gives landlock and nothing else."""
+    why = {"namespaces": "unshare: Operation not permitted", "docker": "no engine answers"}
+    monkeypatch.setattr(backends, "problem", lambda name, image="": why.get(name, ""))
+    monkeypatch.setattr(doctor, "in_container", lambda: True)
 
-    monkeypatch.setattr(doctor, "_try_a_jail", refused)
-    trial = doctor.report()[-1]
-    assert not trial.ok
-    assert "unshare" in trial.detail
-    assert "--cap-add" in trial.remedy
+
+def found(floor: str) -> dict[str, doctor.Finding]:
+    return {finding.name: finding for finding in doctor._backends(floor, "")}
+
+
+@pytest.mark.usefixtures("forbidding")
+def test_below_the_floor_the_remedy_is_commands() -> None:
+    finding = found("namespaces")["backend namespaces"]
+    assert not finding.ok
+    assert not finding.optional
+    assert "unshare" in finding.detail
+    assert "--cap-add SYS_ADMIN" in finding.remedy
+    assert "--min-isolation landlock" in finding.remedy
+
+
+@pytest.mark.usefixtures("forbidding")
+def test_what_the_floor_does_not_ask_for_is_optional() -> None:
+    findings = found("landlock")
+    assert findings["backend landlock"].ok
+    assert findings["backend namespaces"].optional
+    assert findings["backend docker"].optional
+
+
+@pytest.mark.parametrize("name", backends.STRENGTH)
+@pytest.mark.parametrize("inside", [True, False])
+def test_every_backend_has_a_remedy_everywhere(
+    name: str, inside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "in_container", lambda: inside)
+    assert doctor._remedies(name)
+    assert doctor.GIVES[name]

@@ -30,6 +30,7 @@ class Seen:
     ok: bool = False
     detail: str = "user namespaces are off"
     remedy: str = "sysctl -w kernel.unprivileged_userns_clone=1"
+    optional: bool = False
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Callable[[], StubCore]:
         return made[-1]
 
     monkeypatch.setattr(cli, "_new_core", make)
-    monkeypatch.setattr(doctor, "examine", lambda: [Seen()])
+    monkeypatch.setattr(doctor, "examine", lambda _: [Seen()])
     return lambda: made[-1]
 
 
@@ -117,6 +118,14 @@ def test_doctor_fails_with_the_remedy(
 ) -> None:
     assert cli.main(["doctor"]) == 1
     assert "-> sysctl -w" in capsys.readouterr().out
+
+
+def test_doctor_is_content_when_only_what_is_optional_is_missing(
+    core: Callable[[], StubCore], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda _: [Seen(optional=True)])
+    assert cli.main(["doctor"]) == 0
+    assert "no   namespaces" in capsys.readouterr().out
 
 
 def test_config_show_merges_flags(capsys: pytest.CaptureFixture[str]) -> None:
