@@ -4,13 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 
 from sandbox.types import Compilation, Program
 
 _OVERHEAD_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an artefact's blob holds: files by name, and words for the language's commands."""
+
+    files: Mapping[str, bytes]
+    words: Mapping[str, tuple[str, ...]]
+
+
+def pack(content: Content) -> bytes:
+    """One blob: the length of a JSON header, the header, the files."""
+    sizes = {name: len(data) for name, data in content.files.items()}
+    header = json.dumps({"sizes": sizes, "words": {k: list(v) for k, v in content.words.items()}}).encode()
+    return b"".join((len(header).to_bytes(8, "little"), header, *content.files.values()))
+
+
+def unpack(blob: bytes) -> Content:
+    """The content of a blob that `pack` made."""
+    position = 8 + int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8:position])
+    files = {}
+    for name, size in header["sizes"].items():
+        files[name] = blob[position : position + size]
+        position += size
+    return Content(files, {name: tuple(words) for name, words in header["words"].items()})
 
 
 def digest(program: Program, toolchain: str) -> str:

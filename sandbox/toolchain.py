@@ -1,6 +1,9 @@
 """Makes programs ready to run: which languages this host has, and compilation once per content.
 
 Compilers run in jails like any other program. What a language is, is data (`sandbox.languages`).
+
+A language is tested in a jail before its first use, and the finding is kept in the cache directory for
+as long as its tools stay what they are: some forty compilers are too many to try at every start.
 """
 
 from __future__ import annotations
@@ -8,24 +11,30 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import shutil
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from sandbox import artefacts, languages
-from sandbox.errors import SandboxError, UnknownLanguage
+from sandbox.ahead import Ahead
+from sandbox.errors import UnknownLanguage
+from sandbox.findings import Finding, Findings, tools_digest
+from sandbox.harness.unit import Unit
+from sandbox.harness.units import make_unit
 from sandbox.languages import Kind, Language
 from sandbox.session import Session
 from sandbox.types import Artefact, Case, Compilation, Limits, Mode, Outcome, Program, RunResult
 
 COMPILE_LIMITS = Limits(
-    cpu_seconds=30.0, wall_seconds=120.0, memory_bytes=2 << 30, output_bytes=1 << 20, processes=64
+    cpu_seconds=30.0, wall_seconds=120.0, memory_bytes=2 << 30, output_bytes=1 << 20, processes=128
 )
+_HELLO_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=60.0)
 _MAX_PRODUCT_BYTES = 512 << 20
 _DIAGNOSTIC_BYTES = 16 << 10
+_VERSIONS = (re.compile(r"\d+(?:\.\d+)+[\w+-]*"), re.compile(r"\d+"))
+_PENDING = "installed; its self-test runs before its first use"
 
 # Opens a jail: its opening message, what goes with it, its limits.
 OpenJail = Callable[[dict[str, Any], Sequence[bytes], Limits], AbstractAsyncContextManager[Session]]
@@ -33,12 +42,16 @@ OpenJail = Callable[[dict[str, Any], Sequence[bytes], Limits], AbstractAsyncCont
 
 @dataclass(frozen=True, slots=True)
 class LanguageStatus:
-    """A language on this host."""
+    """A language on this host.
+
+    `pending`: its tools are there and its self-test has not run yet; it counts as available until then.
+    """
 
     language: Language
     version: str = ""
     available: bool = False
     reason: str = ""
+    pending: bool = False
 
 
 class Toolchain:
@@ -48,37 +61,55 @@ class Toolchain:
         self._open_jail = open_jail
         self._cache = artefacts.ArtefactCache(cache_bytes)
         self._cache_directory = cache_directory
+        self._findings = Findings("")
+        self._isolation = ""
         self._statuses: dict[str, LanguageStatus] = {}
-        self._precompiling: asyncio.Task[None] | None = None
+        self._tests: dict[str, asyncio.Task[None]] = {}
+        self._ahead = Ahead(cache_directory, self._build_ahead)
 
-    async def start(self) -> None:
-        """Tests every language; precompiling goes on beside the first requests."""
+    async def start(self, isolation: str, ahead: Sequence[str]) -> None:
+        """Finds every language's tools and tests those in `ahead`; the others are tested when first used.
+
+        Raises UnknownLanguage for a name in `ahead` that is none.
+        """
+        self._isolation = isolation
+        self._findings = Findings(self._cache_directory)
         for row in languages.LANGUAGES:
-            self._statuses[row.name] = await self._self_test(row)
-        if self._statuses[languages.CPP.name].available:
-            self._precompiling = asyncio.create_task(self._precompile(languages.CPP))
+            self._statuses[row.name] = self._as_found(row)
+        for row in map(languages.find, ahead):
+            await self._tested(row)
+            self._prepare(row)
+
+    async def test(self, name: str) -> LanguageStatus:
+        """The language's status after its self-test, which runs now unless it did before."""
+        row = languages.find(name)
+        await self._tested(row)
+        return self._statuses[row.name]
 
     async def close(self) -> None:
         """Ends what still runs in the background."""
-        if self._precompiling is not None:
-            self._precompiling.cancel()
-            await asyncio.gather(self._precompiling, return_exceptions=True)
+        for task in self._tests.values():
+            task.cancel()
+        await asyncio.gather(*self._tests.values(), return_exceptions=True)
+        await self._ahead.close()
 
     @property
     def statuses(self) -> Sequence[LanguageStatus]:
-        """Every language of the table, as found on this host."""
+        """Every language of the table, as found on this host so far."""
         return tuple(self._statuses.values())
 
     @property
     def binds(self) -> tuple[str, ...]:
-        """Host directories that every jail must see, read-only."""
+        """Host paths that every jail must see, read-only."""
+        wanted = {path for row in languages.LANGUAGES for path in row.host_paths}
+        present = tuple(sorted(path for path in wanted if os.path.exists(path)))
         if not self._cache_directory:
-            return ()
+            return present
         os.makedirs(self._cache_directory, mode=0o755, exist_ok=True)
-        return (os.path.realpath(self._cache_directory),)
+        return (*present, os.path.realpath(self._cache_directory))
 
     def language(self, name: str) -> Language:
-        """The language by name or alias; raises UnknownLanguage if unknown or unavailable."""
+        """The language by name or alias; raises UnknownLanguage if unknown or found unavailable."""
         row = languages.find(name)
         status = self._statuses.get(row.name)
         if status is None or not status.available:
@@ -89,132 +120,244 @@ class Toolchain:
     async def compile(self, program: Program, limits: Limits | None = None) -> Compilation:
         """Makes a program ready to run, once per distinct content.
 
-        A program that does not compile is a Compilation without artefact.
+        A program that does not compile is a Compilation without artefact. Raises UnknownLanguage for a
+        language whose first test fails, and for a mode that it does not have.
         """
         row = self.language(program.language)
+        await self._tested(row)
+        self.language(program.language)
+        if program.mode.value not in row.modes:
+            raise UnknownLanguage(f"language {row.name!r} cannot be tested by {program.mode.value}")
+        self._prepare(row)
+        return await self._compile_cached(row, program, limits)
+
+    async def _compile_cached(
+        self, row: Language, program: Program, limits: Limits | None = None
+    ) -> Compilation:
         if row.kind is Kind.PYTHON:
             return _uncompiled(program)
-        key = artefacts.digest(program, self._statuses[row.name].version)
+        key = artefacts.digest(program, f"{row} {self._statuses[row.name].version}")
         return await self._cache.get(key, lambda: self._compile(row, program, key, limits or COMPILE_LIMITS))
 
-    def session(self, artefact: Artefact, limits: Limits) -> AbstractAsyncContextManager[Session]:
-        """A fresh jail that holds the artefact."""
-        row = languages.find(artefact.program.language)
-        return self._open_jail(_opening(row, artefact.program, limits), (artefact.blob,), limits)
+    def session(
+        self, artefact: Artefact, limits: Limits, open_jail: OpenJail | None = None
+    ) -> AbstractAsyncContextManager[Session]:
+        """A fresh jail that holds the artefact, opened in the usual way or as `open_jail` does."""
+        open_ = open_jail or self._open_jail
+        program, row = artefact.program, languages.find(artefact.program.language)
+        if row.kind is Kind.PYTHON:
+            return open_(_python_opening(program, limits), (artefact.blob,), limits)
+        content, extended = artefacts.unpack(artefact.blob), _with_extras(row, limits)
+        opening = {
+            **_opening(row, extended),
+            "mode": program.mode.value,
+            "files": list(content.files),
+            "run_command": self._run_command(row, content.words, limits),
+            "memory_signs": list(row.memory_signs),
+        }
+        return open_(opening, tuple(content.files.values()), extended)
+
+    def _run_command(
+        self, row: Language, words: Mapping[str, tuple[str, ...]], limits: Limits
+    ) -> Sequence[str]:
+        made = self._ahead.words(row, self._statuses[row.name].version)
+        return _filled(row.run_command, {**words, **made}, _memory_words(limits))
 
     async def _compile(self, row: Language, program: Program, key: str, limits: Limits) -> Compilation:
-        command = [*row.compile_command[:-3], *self._precompiled_flags(row), *row.compile_command[-3:]]
-        unit = _translation_unit(row, program).encode("utf-8", "surrogatepass")
-        result, product = await self._build(command, {row.source_name: unit}, row.product, limits)
-        diagnostics = _tidy(result.stderr)
-        if result.outcome is Outcome.OK and product is not None:
-            artefact = Artefact(program, key, product)
-            return Compilation(artefact, diagnostics, Outcome.OK, result.cpu_seconds, result.wall_seconds)
+        unit = make_unit(row, program)
+        if not row.compile_command:
+            return _compiled(program, key, unit, unit.contents)
+        words = {**unit.words, **self._ahead.words(row, self._statuses[row.name].version)}
+        command = _filled(row.compile_command, words, _memory_words(limits))
+        result, products = await self._build(row, command, unit, limits)
+        diagnostics = _tidy(result.stderr or result.stdout)
+        if result.outcome is Outcome.OK and products:
+            made = _compiled(program, key, unit, {**unit.beside, **products})
+            return replace(
+                made,
+                diagnostics=diagnostics,
+                cpu_seconds=result.cpu_seconds,
+                wall_seconds=result.wall_seconds,
+            )
         at_fault = result.outcome not in (Outcome.OK, Outcome.RUNTIME_ERROR)
         outcome = result.outcome if at_fault else Outcome.COMPILE_ERROR
         return Compilation(None, diagnostics, outcome, result.cpu_seconds, result.wall_seconds)
 
     async def _build(
-        self, command: Sequence[str], files: dict[str, bytes], product: str, limits: Limits
-    ) -> tuple[RunResult, bytes | None]:
-        """Runs a tool in a jail over some files and reads its product back."""
-        opening = {"op": "open", "kind": "exec", "mode": Mode.SCRIPT.value, "limits": asdict(limits)}
+        self, row: Language, command: Sequence[str], unit: Unit, limits: Limits
+    ) -> tuple[RunResult, dict[str, bytes]]:
+        """Runs a tool in a jail over a unit's files and reads its products back."""
+        opening = _opening(row, limits)
+        opening["environment"] = {**opening["environment"], **unit.environment}
         async with self._open_jail(opening, (), limits) as session:
-            await session.put(files)
+            await session.put(unit.contents)
             result = await session.run(Case(), command=command, keep_files=True)
-            found = await session.fetch((product,), _MAX_PRODUCT_BYTES) if product else {}
-            return result, found.get(product)
+            if not row.product or result.outcome is not Outcome.OK:
+                return result, {}
+            found = await session.fetch((row.product,), _MAX_PRODUCT_BYTES)
+        prefix = row.product if row.product.endswith("/") else ""
+        return result, {name.removeprefix(prefix): content for name, content in found.items()}
 
-    async def _self_test(self, row: Language) -> LanguageStatus:
-        """Finds the version and runs hello-world."""
+    def _prepare(self, row: Language) -> None:
+        """Has made, beside the requests, what later compilations can take as it is."""
+        status = self._statuses[row.name]
+        if status.available and not status.pending:
+            self._ahead.prepare(
+                row, status.version, make_unit(row, Program(row.name, row.hello)), _filled_for
+            )
+
+    async def _build_ahead(
+        self, row: Language, command: Sequence[str], unit: Unit, product: str
+    ) -> bytes | None:
+        _, products = await self._build(replace(row, product=product), command, unit, COMPILE_LIMITS)
+        return products.get(product)
+
+    # ---- which languages there are
+
+    def _as_found(self, row: Language) -> LanguageStatus:
+        """What can be said without running anything."""
         if row.kind is Kind.PYTHON:
-            status = LanguageStatus(row, platform.python_version(), available=True)
-        else:
-            result, _ = await self._build(row.version_command, {}, "", COMPILE_LIMITS)
-            if result.outcome is not Outcome.OK:
-                return LanguageStatus(row, reason=f"{row.version_command[0]} does not run here")
-            status = LanguageStatus(row, result.stdout.decode().strip(), available=True)
+            return LanguageStatus(
+                row, platform.python_version(), available=True, reason=_PENDING, pending=True
+            )
+        digest = self._digest(row)
+        if isinstance(digest, list):
+            return LanguageStatus(row, reason=f"not found: {', '.join(digest)}")
+        kept = self._findings.get(digest)
+        if kept is None:
+            return LanguageStatus(row, available=True, reason=_PENDING, pending=True)
+        return LanguageStatus(row, kept.version, kept.available, kept.reason)
+
+    async def _tested(self, row: Language) -> None:
+        """Waits for the language's self-test, started here if nobody has; raises what it raised."""
+        if not self._statuses[row.name].pending:
+            return
+        task = self._tests.get(row.name)
+        if task is None:
+            task = asyncio.create_task(self._test(row))
+            self._tests[row.name] = task
+            task.add_done_callback(lambda done: self._test_ended(row, done))
+        await asyncio.shield(task)
+
+    def _test_ended(self, row: Language, task: asyncio.Task[None]) -> None:
+        self._tests.pop(row.name, None)
+        if not task.cancelled():
+            task.exception()  # marks it as seen: every waiter may have left
+
+    async def _test(self, row: Language) -> None:
+        """Finds the version and runs hello-world."""
+        status = LanguageStatus(row, self._statuses[row.name].version)
+        if row.kind is not Kind.PYTHON:
+            status = await self._find_version(row)
+        if not status.reason:
+            self._statuses[row.name] = replace(status, available=True, pending=True)
+            status = await self._say_hello(status)
         self._statuses[row.name] = status
-        return await self._say_hello(status)
+        digest = self._digest(row)
+        if isinstance(digest, str) and row.kind is not Kind.PYTHON:
+            self._findings.put(digest, Finding(status.version, status.available, status.reason))
+
+    def _digest(self, row: Language) -> str | list[str]:
+        """What identifies the row's tools, or the missing ones; an image's are not seen from here."""
+        return row.name if self._isolation == "docker" else tools_digest(row, self._isolation)
+
+    async def _find_version(self, row: Language) -> LanguageStatus:
+        limits = replace(COMPILE_LIMITS, processes=COMPILE_LIMITS.processes + row.extra_processes)
+        async with self._open_jail(_opening(row, limits), (), limits) as session:
+            result = await session.run(Case(), command=row.version_command)
+        if result.outcome is not Outcome.OK:
+            return LanguageStatus(row, reason=f"{row.version_command[0]} does not run here")
+        return LanguageStatus(row, _version_in((result.stdout or result.stderr).decode(errors="replace")))
 
     async def _say_hello(self, status: LanguageStatus) -> LanguageStatus:
-        compilation = await self.compile(Program(status.language.name, status.language.hello))
+        row = status.language
+        compilation = await self._compile_cached(row, Program(row.name, row.hello))
         if compilation.artefact is None:
-            return replace(status, available=False, reason=f"hello-world: {compilation.diagnostics[:200]}")
-        async with self.session(compilation.artefact, Limits()) as session:
+            return replace(status, reason=f"hello-world: {compilation.diagnostics[-200:]}")
+        async with self.session(compilation.artefact, _HELLO_LIMITS) as session:
             result = await session.run(Case())
-        if result.stdout != b"hello\n":
+        if b"hello" not in result.stdout.split():
             why = f"hello-world: {result.outcome.value}: {result.stderr[-200:].decode(errors='replace')}"
-            return replace(status, available=False, reason=why)
-        return status
-
-    def _precompiled_directory(self, row: Language) -> Path | None:
-        if row is not languages.CPP or not self._cache_directory:
-            return None
-        version = self._statuses[row.name].version
-        return Path(os.path.realpath(self._cache_directory), f"gcc-{version}-{languages.CPP_FLAGS[1][1:]}")
-
-    def _precompiled_flags(self, row: Language) -> list[str]:
-        directory = self._precompiled_directory(row)
-        return [f"-I{directory}"] if directory is not None and directory.exists() else []
-
-    async def _precompile(self, row: Language) -> None:
-        """Compiles <bits/stdc++.h> once per toolchain, beside the first requests.
-
-        It is most of a C++ program's compile time; without it programs compile slower, not otherwise.
-        """
-        directory = self._precompiled_directory(row)
-        if directory is None or directory.exists():
-            return
-        unit = b"#include <bits/stdc++.h>\n"
-        command = ("g++", *languages.CPP_FLAGS, "-x", "c++-header", "stdc++.h", "-o", "stdc++.h.gch")
-        try:
-            result, product = await self._build(command, {"stdc++.h": unit}, "stdc++.h.gch", COMPILE_LIMITS)
-        except SandboxError:
-            return  # the next start tries again
-        if result.outcome is not Outcome.OK or product is None:
-            return
-        await asyncio.to_thread(_publish, directory, product)
+            return replace(status, reason=why)
+        return replace(status, available=True)
 
 
-def _publish(directory: Path, header: bytes) -> None:
-    """Puts a precompiled header in place at once and whole, or not at all."""
-    staged = directory.with_name(f"{directory.name}.{os.getpid()}")
-    (staged / "bits").mkdir(parents=True)
-    (staged / "bits" / "stdc++.h.gch").write_bytes(header)
-    try:
-        staged.rename(directory)
-    except OSError:
-        shutil.rmtree(staged)  # another server was faster
+def _version_in(text: str) -> str:
+    found = next((match for pattern in _VERSIONS if (match := pattern.search(text))), None)
+    return found.group() if found else "unknown"
 
 
-def _opening(row: Language, program: Program, limits: Limits) -> dict[str, Any]:
+def _opening(row: Language, limits: Limits) -> dict[str, Any]:
+    """A jail for processes of the language: a compiler's, or with more in it a program's."""
     return {
         "op": "open",
-        "kind": row.kind.value,
-        "mode": program.mode.value,
-        "function": program.function,
-        "setup": program.setup if row.kind is Kind.PYTHON else "",
-        "tests": program.tests if row.kind is Kind.PYTHON else "",
+        "kind": Kind.EXEC.value,
+        "mode": Mode.SCRIPT.value,
+        "environment": row.environment,
         "limits": asdict(limits),
     }
+
+
+def _python_opening(program: Program, limits: Limits) -> dict[str, Any]:
+    return {
+        "op": "open",
+        "kind": Kind.PYTHON.value,
+        "mode": program.mode.value,
+        "function": program.function,
+        "setup": program.setup,
+        "tests": program.tests,
+        "memory_signs": list(languages.PYTHON.memory_signs),
+        "limits": asdict(limits),
+    }
+
+
+def _with_extras(row: Language, limits: Limits) -> Limits:
+    """The limits of a jail whose runtime has threads and memory of its own."""
+    return replace(
+        limits,
+        processes=limits.processes + row.extra_processes,
+        memory_bytes=limits.memory_bytes + row.extra_memory_bytes,
+    )
+
+
+def _memory_words(limits: Limits) -> dict[str, str]:
+    return {"memory_mb": str(max(1, limits.memory_bytes >> 20))}
+
+
+def _filled(
+    command: Sequence[str], words: Mapping[str, tuple[str, ...]], values: Mapping[str, str]
+) -> list[str]:
+    """A command with its placeholders filled; one that stands alone may become several words, or none."""
+    filled: list[str] = []
+    for word in command:
+        name = word[1:-1] if word.startswith("{") and word.endswith("}") else ""
+        if name in ("sources", "main", "preload", "precompiled", "class_archive"):
+            filled += words.get(name, ())
+        else:
+            filled.append(_filled_word(word, words, values))
+    return filled
+
+
+def _filled_for(command: Sequence[str], unit: Unit, words: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
+    """A command over a unit in a compiler's jail, where the sources are the working directory's."""
+    here = [word.replace("{box}/", "") for word in command]
+    return _filled(here, {**unit.words, **words}, _memory_words(COMPILE_LIMITS))
+
+
+def _filled_word(word: str, words: Mapping[str, tuple[str, ...]], values: Mapping[str, str]) -> str:
+    for name, value in {**{name: " ".join(found) for name, found in words.items()}, **values}.items():
+        word = word.replace(f"{{{name}}}", value)
+    return word
+
+
+def _compiled(program: Program, key: str, unit: Unit, files: Mapping[str, bytes]) -> Compilation:
+    blob = artefacts.pack(artefacts.Content(files, unit.words))
+    return Compilation(Artefact(program, key, blob), "", Outcome.OK, 0.0, 0.0)
 
 
 def _uncompiled(program: Program) -> Compilation:
     blob = program.source.encode("utf-8", "surrogatepass")
     return Compilation(Artefact(program, "", blob), "", Outcome.OK, 0.0, 0.0)
-
-
-def _translation_unit(row: Language, program: Program) -> str:
-    if program.mode is Mode.SCRIPT:
-        return program.source
-    from sandbox.harness import cpp_asserts_unit, cpp_call_unit
-
-    if row is languages.CPP and program.mode is Mode.CALL:
-        return cpp_call_unit(program.source, program.function)
-    if row is languages.CPP and program.mode is Mode.ASSERTS:
-        return cpp_asserts_unit(program.source, program.setup, program.tests)
-    return program.source
 
 
 def _tidy(stderr: bytes) -> str:

@@ -2,7 +2,8 @@
 
 A module with `warm_up()` and `handle(bytes) -> bytes` is preloaded in a launcher
 of its own; each worker is a jail whose supervisor forks the warmed interpreter.
-One poisoned input never costs another caller its answer.
+Calls that wait are taken several at a time, so that they share a round trip; each
+has a budget of its own, and a poisoned one never costs another its answer.
 """
 
 from __future__ import annotations
@@ -11,114 +12,238 @@ import asyncio
 import contextlib
 import os
 import sys
-from dataclasses import asdict, dataclass
+from collections import deque
+from dataclasses import asdict, dataclass, field, replace
 
-from sandbox import cgroups
-from sandbox.errors import SandboxError, SandboxUnavailable, WorkerBudgetExceeded, WorkerLost
+from sandbox import backends, cgroups, worker_jail
+from sandbox.clock import STARVATION_FACTOR
+from sandbox.containers import ContainerConfig, make_jails
+from sandbox.errors import SandboxError, SandboxUnavailable, WorkerBudgetExceeded, WorkerDied, WorkerLost
 from sandbox.frames import Frame
 from sandbox.launcher import LauncherConfig
-from sandbox.launcher_process import JailChannel, LauncherProcess
-from sandbox.sandbox import interpreter_directories
+from sandbox.launcher_process import JailChannel, Jails
+from sandbox.root import interpreter_directories
 from sandbox.types import Limits
 
 _ALWAYS = 10 * 365 * 86400.0  # RLIMIT_CPU must not end a worker that lives long; each call has its own budget
-_WALL_FACTOR = 6.0  # the wall backstop of a call, in CPU budgets
+_WALL_FACTOR = (
+    6.0  # the wall backstop of a call, in CPU budgets; time spent waiting for a core is not counted
+)
 _GRACE_SECONDS = 15.0
+BATCH_CALLS = 16  # most calls of one round trip
+
+_ERRORS: dict[str, tuple[type[SandboxError], str]] = {
+    worker_jail.BUDGET: (WorkerBudgetExceeded, "the check used up its budget"),
+    worker_jail.DIED: (WorkerDied, "the check ended its worker twice"),
+    worker_jail.WALL: (WorkerLost, "the worker came to no end, and not for want of CPU budget"),
+    worker_jail.LOST: (WorkerLost, "the worker was killed in the middle of the call"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Which module, how many workers, how much memory each."""
+    """Which module, how many workers, what each may use."""
 
     preload: str
     count: int = 0  # 0: one per available core
+    isolation: str = "auto"  # a backend's name, or as `sandbox.backends.choose` finds
+    containers: ContainerConfig = field(default_factory=ContainerConfig)  # for the docker backend alone
     memory_bytes: int = 1 << 30
+    output_bytes: int = 8 << 20  # of one answer
+
+
+@dataclass(slots=True)
+class WorkerCounts:
+    """What the workers have done since the start."""
+
+    calls: int = 0
+    round_trips: int = 0
+    budget_kills: int = 0  # calls that used up their CPU, memory or output budget
+    deaths: int = 0  # calls that ended their worker twice
+    recycled: int = 0  # workers replaced because of their age or their memory
+    jails_opened: int = 0
+
+
+@dataclass(slots=True)
+class _Call:
+    payload: bytes
+    cpu_seconds: float
+    answer: asyncio.Future[bytes]
+    alone: bool = False  # its jail was lost once: it must not take others with it again
+
+    def fail(self, error: SandboxError) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Calls that wait, and a way to be told of them."""
+
+    calls: deque[_Call] = field(default_factory=deque)
+    filled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, call: _Call) -> None:
+        self.calls.append(call)
+        self.filled.set()
+
+    def put_back(self, call: _Call) -> None:
+        self.calls.appendleft(call)
+        self.filled.set()
+
+    async def take(self, takers: int) -> list[_Call]:
+        """The next calls, a fair share of them; those whose callers have left are dropped. May be empty."""
+        await self.filled.wait()
+        share = min(BATCH_CALLS, -(-len(self.calls) // takers))
+        taken: list[_Call] = []
+        while self.calls and len(taken) < share and not (taken and self.calls[0].alone):
+            call = self.calls.popleft()
+            if not call.answer.done():
+                taken.append(call)
+            if call.alone:
+                break
+        if not self.calls:
+            self.filled.clear()
+        return taken
 
 
 class JailedWorkers:
-    """A fixed number of workers; callers wait for a free one."""
+    """A fixed number of workers over one queue of calls."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._count = config.count or len(os.sched_getaffinity(0))
-        self._idle: asyncio.Queue[JailChannel | None] = asyncio.Queue()
-        for _ in range(self._count):
-            self._idle.put_nowait(None)
-        self._launcher: LauncherProcess | None = None
+        self._queue = _Queue()
+        self._serving: list[asyncio.Task[None]] = []
+        self._launcher: Jails | None = None
         self._starting = asyncio.Lock()
         self._closed = False
         self._launchers_started = 0
-        self.budget_kills = 0
+        self.counts = WorkerCounts()
 
     @property
-    def launcher(self) -> LauncherProcess | None:
+    def launcher(self) -> Jails | None:
         """The present launcher, for tests that kill it."""
         return self._launcher
 
     async def start(self) -> None:
         """Starts the launcher and every worker; raises SandboxUnavailable."""
-        channels = [await self._open() for _ in range(self._count)]
-        for channel in channels:
-            self._idle.get_nowait()
-            self._idle.put_nowait(channel)
+        channels = await asyncio.gather(*(self._open() for _ in range(self._count)))
+        self._serving = [asyncio.create_task(self._serve(channel)) for channel in channels]
 
     async def close(self) -> None:
-        """Ends every worker and the launcher."""
+        """Ends every worker and the launcher; calls that wait raise SandboxUnavailable."""
         self._closed = True
-        while not self._idle.empty():
-            channel = self._idle.get_nowait()
-            if channel is not None:
-                channel.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        for call in self._queue.calls:
+            call.fail(SandboxUnavailable("the workers are closed"))
         if self._launcher is not None:
             await self._launcher.close()
 
     async def call(self, payload: bytes, cpu_seconds: float) -> bytes:
-        """The handler's answer; raises WorkerBudgetExceeded or WorkerLost."""
-        channel = await self._idle.get()
-        keep: JailChannel | None = None
+        """The handler's answer; raises WorkerBudgetExceeded, WorkerDied or WorkerLost."""
+        if self._closed:
+            raise SandboxUnavailable("the workers are closed")
+        call = _Call(payload, cpu_seconds, asyncio.get_running_loop().create_future())
+        self.counts.calls += 1
+        self._queue.put(call)
+        return await call.answer
+
+    async def _serve(self, channel: JailChannel | None) -> None:
+        """One worker's life: takes calls until it is cancelled, in one jail after the other."""
         try:
-            if channel is not None and channel.lost:
-                channel.close()
-                channel = None
-            channel = channel or await self._open()
-            answer = await self._ask(channel, payload, cpu_seconds)
-            keep = channel
+            while True:
+                if calls := await self._queue.take(self._count):
+                    channel = await self._answer(channel, calls)
         finally:
-            # Whatever happened, cancellation too, a place is free again; a doubtful jail is not used twice.
-            if keep is None and channel is not None:
+            if channel is not None:
+                channel.close()
+
+    async def _answer(self, channel: JailChannel | None, calls: list[_Call]) -> JailChannel | None:
+        """Has the calls answered; returns the jail if it can be used again."""
+        waiting = deque(calls)
+        try:
+            if channel is None or channel.lost:
+                if channel is not None:
+                    channel.close()
+                channel = None  # what fails to open must not be closed twice
+                channel = await self._open()
+            await self._exchange(channel, waiting)
+        except Exception as error:  # noqa: BLE001 - a jail that answers nonsense is lost; its place must not be
+            if channel is not None:
                 channel.kill()
                 channel.close()
-            self._idle.put_nowait(keep)
-        return self._read(answer)
+            self._after_loss(waiting, error)
+            return None
+        except asyncio.CancelledError:
+            for call in waiting:
+                call.fail(SandboxUnavailable("the workers are closed"))
+            if channel is not None:
+                channel.close()
+            raise
+        return channel
 
-    async def _ask(self, channel: JailChannel, payload: bytes, cpu_seconds: float) -> Frame:
-        wall_seconds = cpu_seconds * _WALL_FACTOR
-        header = {"cpu_seconds": cpu_seconds, "wall_seconds": wall_seconds}
-        try:
-            return await channel.ask(Frame(header, (payload,)), within_seconds=wall_seconds + _GRACE_SECONDS)
-        except SandboxError as error:
-            raise WorkerLost(str(error)) from error
+    def _after_loss(self, waiting: deque[_Call], error: Exception) -> None:
+        """Calls that shared the lost jail are tried once more, each alone: one of them may be the cause."""
+        shared = len(waiting) > 1
+        for call in reversed(waiting):
+            if shared and not call.alone:
+                call.alone = True
+                self._queue.put_back(call)
+            else:
+                call.fail(WorkerLost(str(error)))
 
-    def _read(self, answer: Frame) -> bytes:
-        status = answer.header["status"]
-        if status == "ok":
-            return answer.blobs[0]
-        if status == "budget":
-            self.budget_kills += 1
-            raise WorkerBudgetExceeded("the check used up its budget")
-        raise WorkerLost("the worker died in the middle of the call")
+    async def _exchange(self, channel: JailChannel, waiting: deque[_Call]) -> None:
+        """One frame to the jail, its answers back to the callers, what it returns back to the queue."""
+        self.counts.round_trips += 1
+        wall_seconds = _WALL_FACTOR * max(call.cpu_seconds for call in waiting)
+        header = {"cpu_seconds": [call.cpu_seconds for call in waiting], "wall_seconds": wall_seconds}
+        frame = Frame(header, [call.payload for call in waiting])
+        _kill_once_nobody_waits(channel, waiting)
+        # A call that ends its worker is tried twice, and a busy machine may make each of them wait.
+        within_seconds = 2 * wall_seconds * STARVATION_FACTOR + _GRACE_SECONDS
+        answer = await channel.ask(frame, within_seconds=within_seconds)
+        while True:
+            self._settle(answer, waiting)
+            if not waiting:
+                return
+            answer = await channel.hear(within_seconds=within_seconds)
+
+    def _settle(self, answer: Frame, waiting: deque[_Call]) -> None:
+        for status, content in zip(answer.header["statuses"], answer.blobs, strict=True):
+            self._conclude(waiting.popleft(), status, content)
+        for _ in range(answer.header["returned"]):
+            self._queue.put_back(waiting.pop())
+        self.counts.recycled += answer.header["retired"]
+
+    def _conclude(self, call: _Call, status: str, content: bytes) -> None:
+        self.counts.budget_kills += status == worker_jail.BUDGET
+        self.counts.deaths += status == worker_jail.DIED
+        if status != worker_jail.OK:
+            kind, message = _ERRORS[status]
+            call.fail(kind(message))
+        elif not call.answer.done():
+            call.answer.set_result(content)
 
     async def _open(self) -> JailChannel:
-        channel = (await self._living_launcher()).spawn()
-        limits = Limits(cpu_seconds=_ALWAYS, memory_bytes=self._config.memory_bytes, processes=8)
+        limits = Limits(
+            cpu_seconds=_ALWAYS,
+            memory_bytes=self._config.memory_bytes,
+            output_bytes=self._config.output_bytes,
+            processes=8,
+        )
+        channel = (await self._living_launcher()).spawn(limits)
         try:
             await channel.ask(Frame({"op": "serve", "limits": asdict(limits)}), within_seconds=_GRACE_SECONDS)
         except BaseException:  # also when cancelled: nobody else knows this jail yet
             channel.close()
             raise
+        self.counts.jails_opened += 1
         return channel
 
-    async def _living_launcher(self) -> LauncherProcess:
+    async def _living_launcher(self) -> Jails:
         async with self._starting:
             present = self._launcher
             if present is None or present.lost:
@@ -127,11 +252,14 @@ class JailedWorkers:
                 with contextlib.suppress(SandboxError):
                     if present is not None:
                         await present.close()
-                present = LauncherProcess(self._launcher_config())
+                present = make_jails(self._launcher_config(), self._containers())
                 await present.start()
                 self._launcher = present
                 self._launchers_started += 1
             return present
+
+    def _containers(self) -> ContainerConfig:
+        return replace(self._config.containers, ready=self._count)
 
     def _launcher_config(self) -> LauncherConfig:
         hierarchy = cgroups.probe()
@@ -141,7 +269,7 @@ class JailedWorkers:
         )
         return LauncherConfig(
             control=-1,
-            isolation="namespaces",
+            isolation=backends.choose(self._config.isolation, self._config.containers.image),
             family=f"{os.getpid()}-workers",
             generation=self._launchers_started,
             slots=2 * self._count + 4,
@@ -152,3 +280,14 @@ class JailedWorkers:
             preload=self._config.preload,
             uid_base=62000,
         )
+
+
+def _kill_once_nobody_waits(channel: JailChannel, waiting: deque[_Call]) -> None:
+    """A caller that leaves takes its call with it, unless the jail works for others, too."""
+
+    def check(_: asyncio.Future[bytes]) -> None:
+        if waiting and all(call.answer.cancelled() for call in waiting):
+            channel.kill()
+
+    for call in waiting:
+        call.answer.add_done_callback(check)

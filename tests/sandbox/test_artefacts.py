@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.artefacts import ArtefactCache, digest
+from sandbox.artefacts import ArtefactCache, Content, digest, pack, unpack
 from sandbox.errors import JailLost
 from sandbox.types import Artefact, Compilation, Mode, Outcome, Program
 
@@ -92,3 +92,8 @@ def test_the_toolchain_and_the_borders_between_fields_are_in_the_digest() -> Non
     assert digest(PROGRAM, "12") != digest(PROGRAM, "13")
     left, right = replace(PROGRAM, setup="ab", source="c"), replace(PROGRAM, setup="a", source="bc")
     assert digest(left, "") != digest(right, "")
+
+
+def test_files_and_words_survive_packing() -> None:
+    content = Content({"a/B.class": b"\xca\xfe", "empty": b""}, {"main": ("B",), "none": ()})
+    assert unpack(pack(content)) == content

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import string
+from pathlib import Path
+
 import pytest
 
 from sandbox.errors import UnknownLanguage
-from sandbox.languages import LANGUAGES, Kind, find
+from sandbox.languages import LANGUAGES, Kind, Language, find
+from sandbox.types import Mode
+from tests.sandbox.programs import SAMPLES, WITHOUT_INPUT
+
+EVERY_ROW = pytest.mark.parametrize("row", LANGUAGES, ids=lambda row: row.name)
+PLACEHOLDERS = {"box", "sources", "main", "memory_mb", "preload", "precompiled", "class_archive"}
 
 
 def test_no_name_or_alias_means_two_languages() -> None:
@@ -14,14 +22,45 @@ def test_no_name_or_alias_means_two_languages() -> None:
     assert names == [name.lower() for name in names]
 
 
-@pytest.mark.parametrize("row", LANGUAGES, ids=lambda row: row.name)
-def test_a_row_is_whole(row) -> None:  # type: ignore[no-untyped-def]
+@EVERY_ROW
+def test_a_row_is_whole(row: Language) -> None:
     assert find(row.name.upper()) is row
-    assert row.hello
+    assert "hello" in row.hello
+    assert set(row.modes) <= {mode.value for mode in Mode}
     if row.kind is Kind.EXEC:
-        assert row.product in row.compile_command
-        assert row.source_name in row.compile_command
         assert row.version_command
+        assert row.run_command
+        assert row.tools
+
+
+@EVERY_ROW
+def test_every_placeholder_means_something(row: Language) -> None:
+    # A word with blanks is a script, with braces of its own.
+    words = [
+        word for word in (*row.compile_command, *row.run_command) if "\n" not in word and " " not in word
+    ]
+    fields = {name for word in words for _, name, _, _ in string.Formatter().parse(word) if name}
+    assert fields <= PLACEHOLDERS
+
+
+@EVERY_ROW
+def test_a_variant_follows_a_language_of_the_table(row: Language) -> None:
+    assert find(row.rules).name == row.rules
+
+
+def test_every_language_has_programs_to_be_tested_with() -> None:
+    assert {row.name for row in LANGUAGES} == SAMPLES.keys() | WITHOUT_INPUT
+
+
+def test_the_packages_are_those_that_the_tests_install(repository: Path) -> None:
+    lines = (repository / "scripts" / "toolchains.txt").read_text().splitlines()
+    listed = [line for line in lines if not line.startswith("#")]
+    assert listed == sorted({package for row in LANGUAGES for package in row.packages})
+
+
+@pytest.mark.parametrize("name", ["nodejs", "R", "D_ut", "csharp", "c++", "golang", "racket", "sql"])
+def test_names_of_other_servers_are_known(name: str) -> None:
+    assert find(name)
 
 
 def test_the_known_ones_are_listed_with_an_unknown_name() -> None:
