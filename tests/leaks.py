@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.cgroups import PREFIX, probe
+from sandbox.landlock import SCRATCH_PREFIX
+
+_OF_NAMESPACES, _OF_LANDLOCK = range(61_000, 62_000), range(1 << 20, 1 << 31)
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,9 @@ class Holdings:
     descriptors: int
     mounts: int
     cgroups: int
+    scratch_bytes: int = 0  # in scratch directories of jails on this host's disks, files of every kind
+    scratch_entries: int = 0
+    shared_memory: tuple[int, ...] = ()  # System V and POSIX objects of users that have no account
 
 
 def descendants(root: int | None = None) -> list[int]:
@@ -37,13 +44,72 @@ def descendants(root: int | None = None) -> list[int]:
     return found
 
 
+def scratch() -> tuple[int, int]:
+    """Bytes and entries below the slots of scratch directories that jails have outside of any namespace."""
+    total, entries = 0, 0
+    for parent in ("/tmp", "/var/tmp", "/dev/shm"):
+        for top in Path(parent).glob(f"{SCRATCH_PREFIX}*-{os.getpid()}-*"):
+            for folder, folders, files in os.walk(top):
+                entries += len(folders) + len(files)
+                total += sum(_size(os.path.join(folder, name)) for name in files)
+    return total, entries
+
+
+def _size(path: str) -> int:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return 0  # removed while we looked
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def shared_objects() -> tuple[int, ...]:
+    """How many of each kind belong to the uids programs run under: System V's, then files."""
+    counts = []
+    for kind in ("shm", "sem", "msg"):
+        rows = Path(f"/proc/sysvipc/{kind}").read_text().splitlines()
+        place = rows[0].split().index("uid")
+        counts.append(sum(_is_of_programs(int(row.split()[place])) for row in rows[1:]))
+    return (
+        *counts,
+        *(_files_of_programs(Path(path)) for path in ("/dev/shm", "/dev/mqueue", "/tmp", "/var/tmp")),
+    )
+
+
+def _is_of_programs(uid: int) -> bool:
+    return uid in _OF_NAMESPACES or uid in _OF_LANDLOCK
+
+
+def _files_of_programs(directory: Path) -> int:
+    if not directory.is_dir():
+        return 0
+    found = 0
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            try:
+                found += _is_of_programs(entry.stat(follow_symlinks=False).st_uid)
+            except OSError:
+                continue  # removed while we looked
+    return found
+
+
+def _mounts() -> int:
+    """Those of this mount namespace; an engine's own come and go with containers that are not ours."""
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return sum(not point.startswith(("/var/lib/docker", "/var/lib/containerd", "/run/")) for point in points)
+
+
 def holdings() -> Holdings:
     """What there is now."""
     groups = probe().directories.values()
     own = f"{PREFIX}{os.getpid()}-"
+    size, entries = scratch()
     return Holdings(
         processes=len(descendants()),
         descriptors=len(os.listdir("/proc/self/fd")),
-        mounts=len(Path("/proc/self/mounts").read_text().splitlines()),
+        mounts=_mounts(),
         cgroups=sum(name.startswith(own) for path in groups for name in os.listdir(path)),
+        scratch_bytes=size,
+        scratch_entries=entries,
+        shared_memory=shared_objects(),
     )

@@ -1,0 +1,39 @@
+"""JavaScript and TypeScript: tests that follow the program in its own file."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+
+from sandbox.harness.unit import Unit
+from sandbox.types import Program
+
+_HARNESS = "verdict.cjs"
+_DECLARED = re.compile(r"^declare\s[^\n{]*$", re.MULTILINE)
+
+
+def javascript_asserts(program: Program) -> Unit:
+    """The tests in a block of their own, so that they may declare again what the program declares."""
+    return _unit("main.js", program.setup, program.source, program.tests)
+
+
+def typescript_asserts(program: Program) -> Unit:
+    """As JavaScript; ambient declarations of the tests stand where they may."""
+    declarations = " ".join(
+        found.group().strip().rstrip(";") + ";" for found in _DECLARED.finditer(program.tests)
+    )
+    tests = _DECLARED.sub("", program.tests)
+    return _unit("main.ts", f"{program.setup}{declarations}", program.source, tests)
+
+
+def _unit(name: str, setup: str, source: str, tests: str) -> Unit:
+    head = f"{setup.strip()}\n" if setup.strip() else ""
+    text = f"{head}{source}\n;{{\n{tests}\n}}\n;globalThis[Symbol.for('verdict')]();\n"
+    words = {"sources": (name,), "preload": ("--require", f"{{box}}/{_HARNESS}")}
+    return Unit({name: text, _HARNESS: _text(_HARNESS)}, words)
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

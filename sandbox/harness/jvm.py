@@ -1,0 +1,104 @@
+"""Java: files by their public class, and tests that bring a class with a main() of asserts."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+
+from sandbox.harness.lexing import JAVA, blanked, depth_before, rename
+from sandbox.harness.naming import package_of
+from sandbox.harness.unit import Unit
+from sandbox.types import Program
+
+_TYPE = re.compile(
+    r"\b(public\s+)?(?:(?:final|abstract|strictfp|sealed)\s+)*(?:class|interface|enum|record)\s+(\w+)"
+)
+_MAIN = re.compile(r"\bstatic\s+(?:final\s+)?void\s+main\s*\(")
+_IMPORT = re.compile(r"^[ \t]*import\s+(?:static\s+)?[\w.*]+\s*;", re.MULTILINE)
+_RUNNER = "VerdictRunner"
+
+
+def java_script(program: Program) -> Unit:
+    """One file, named by its public type; entered at the first type that has a main()."""
+    code = blanked(program.source, JAVA)
+    name = f"{_public_type(code) or 'Main'}.java"
+    entry = package_of(code) + (_main_type(code) or "Main")
+    return Unit({name: program.source}, {"sources": (name,), "main": (entry,)})
+
+
+def java_asserts(program: Program) -> Unit:
+    """The program and its tests in files of their own, or as one text where the tests go on inside a class.
+
+    The tests may use what the program imports, as if they stood below it.
+    """
+    if not _TYPE.search(blanked(program.tests, JAVA)):
+        return _continued(program)
+    source = f"{_one_line(program.setup)}{program.source}"
+    tests_entry = _main_type(blanked(program.tests, JAVA)) or "Main"
+    source = rename(source, JAVA, rf"\b{tests_entry}\b", f"Program{tests_entry}")
+    code = blanked(source, JAVA)
+    imports = [found.group().strip() for found in _IMPORT.finditer(code)]
+    package = package_of(code)
+    head = f"package {package[:-1]}; " if package else ""
+    tests = f"{head}{' '.join(['import java.util.*;', *imports])} {program.tests}"
+    files = {f"{_public_type(code) or 'Solution'}.java": source, f"{_tests_file(program.tests)}.java": tests}
+    return _with_runner(files, package + tests_entry)
+
+
+def _continued(program: Program) -> Unit:
+    """Tests that go on inside the program's last class, as MultiPL-E has them."""
+    source = f"{_one_line(program.setup)}{program.source}".rstrip()
+    code = blanked(source, JAVA)
+    if depth_before(code, len(code)) == 0 and code.endswith("}"):
+        source = source[: code.rindex("}")]
+    source = f"{source}\n{program.tests}"
+    code = blanked(source, JAVA)
+    source += "\n}" * depth_before(code, len(code))
+    entry = package_of(code) + (_main_type(code) or "Main")
+    return _with_runner({f"{_public_type(code) or 'Main'}.java": source}, entry)
+
+
+def _with_runner(files: dict[str, str], entry: str) -> Unit:
+    runner = _text("VerdictRunner.java")
+    return Unit(
+        {**files, f"{_RUNNER}.java": runner},
+        {"sources": (*files, f"{_RUNNER}.java"), "main": (_RUNNER, entry)},
+    )
+
+
+def _tests_file(tests: str) -> str:
+    return _public_type(blanked(tests, JAVA)) or "VerdictTests"
+
+
+def _one_line(setup: str) -> str:
+    """The setup before the program without moving the program's lines, unless it needs lines itself."""
+    return f"{setup.strip()} " if setup.strip() else ""
+
+
+def _public_type(code: str) -> str | None:
+    """The public type that must name the file."""
+    return next((name for _, name, public in _types(code) if public), None)
+
+
+def _main_type(code: str) -> str | None:
+    """The top-level type around the first main()."""
+    found = _MAIN.search(code)
+    if found is None:
+        return None
+    before = [name for position, name, _ in _types(code) if position < found.start()]
+    return before[-1] if before else None
+
+
+def _types(code: str) -> list[tuple[int, str, bool]]:
+    """Position, name and publicity of each top-level type."""
+    return [
+        (found.start(), found[2], found[1] is not None)
+        for found in _TYPE.finditer(code)
+        if depth_before(code, found.start()) == 0
+    ]
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

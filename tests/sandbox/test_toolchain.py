@@ -1,0 +1,156 @@
+"""Every language of the table does what a judge needs of it, in a jail, on a host that has its tools."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from sandbox.errors import UnknownLanguage
+from sandbox.findings import SEARCH_PATH
+from sandbox.languages import LANGUAGES, Language, find
+from sandbox.sandbox import Sandbox
+from sandbox.types import Artefact, Case, Limits, Mode, Outcome, Program, RunResult
+from tests.sandbox.programs import SAMPLES, WITHOUT_HEAP, WITHOUT_INPUT
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+# Room enough for the slowest runtime's start.
+LIMITS = Limits(
+    cpu_seconds=3.0, wall_seconds=60.0, memory_bytes=128 << 20, output_bytes=1 << 20, processes=32
+)
+LOOP_LIMITS = replace(LIMITS, cpu_seconds=1.0)  # a start that uses it up is as good a time limit
+
+
+def _languages(names: set[str]) -> list[object]:
+    """Those rows as parameters, each skipped by name where its tools are missing."""
+    rows = [row for row in LANGUAGES if row.name in names]
+    return [pytest.param(row, id=row.name, marks=_needs(row)) for row in rows]
+
+
+def _needs(row: Language) -> pytest.MarkDecorator:
+    missing = [tool for tool in row.tools if shutil.which(tool, path=SEARCH_PATH) is None]
+    return pytest.mark.toolchain(*(missing or row.tools or ("true",)))
+
+
+EVERY = {row.name for row in LANGUAGES}
+# Another dialect of a language is the same program behind another flag.
+READING = {row.name for row in LANGUAGES if row.name == row.rules} - WITHOUT_INPUT
+
+
+async def _artefact(sandbox: Sandbox, row: Language) -> Artefact:
+    compilation = await sandbox.compile(Program(row.name, SAMPLES[row.name].act))
+    assert compilation.artefact is not None, compilation.diagnostics
+    return compilation.artefact
+
+
+async def _run(sandbox: Sandbox, row: Language, word: str, limits: Limits = LIMITS) -> RunResult:
+    async with sandbox.session(await _artefact(sandbox, row), limits) as session:
+        return await session.run(Case(f"{word}\n".encode()))
+
+
+@pytest.mark.parametrize("row", _languages(EVERY))
+async def test_hello_world_and_a_version(sandbox: Sandbox, row: Language) -> None:
+    status = await sandbox.test_language(row.name)
+    assert status.available, status.reason
+    assert status.version[0].isdigit()
+    assert not status.pending
+
+
+@pytest.mark.parametrize("row", _languages(READING))
+async def test_input_reaches_the_program(sandbox: Sandbox, row: Language) -> None:
+    result = await _run(sandbox, row, "Grüße")
+    assert (result.outcome, result.stdout.decode().rstrip()) == (Outcome.OK, "Grüße"), result
+
+
+@pytest.mark.parametrize("row", _languages(READING))
+async def test_a_crash_is_a_runtime_error(sandbox: Sandbox, row: Language) -> None:
+    result = await _run(sandbox, row, "crash")
+    assert result.outcome is Outcome.RUNTIME_ERROR, result
+    assert result.exit_code
+
+
+@pytest.mark.parametrize("row", _languages(READING))
+async def test_a_loop_is_a_time_limit(sandbox: Sandbox, row: Language) -> None:
+    result = await _run(sandbox, row, "loop", LOOP_LIMITS)
+    assert result.outcome is Outcome.TIME_LIMIT, result
+
+
+@pytest.mark.parametrize("row", _languages(READING - WITHOUT_HEAP))
+async def test_taking_memory_is_a_memory_limit(sandbox: Sandbox, row: Language) -> None:
+    result = await _run(sandbox, row, "hog")
+    assert result.outcome is Outcome.MEMORY_LIMIT, result
+
+
+@pytest.mark.parametrize("row", _languages({name for name in READING if SAMPLES[name].refused} - {"python"}))
+async def test_a_broken_program_is_a_compile_error_with_its_reason(sandbox: Sandbox, row: Language) -> None:
+    compilation = await sandbox.compile(Program(row.name, SAMPLES[row.name].refused))
+    assert compilation.artefact is None
+    assert compilation.outcome is Outcome.COMPILE_ERROR
+    assert compilation.diagnostics.strip()
+
+
+async def test_a_mode_that_a_language_does_not_have_is_named(sandbox: Sandbox) -> None:
+    with pytest.raises(UnknownLanguage, match="'bash' cannot be tested by call"):
+        await sandbox.compile(Program("bash", "f() { :; }", Mode.CALL, function="f"))
+
+
+@pytest.mark.toolchain("javac", "java")
+async def test_java_in_a_package_and_a_file_of_its_public_class(sandbox: Sandbox) -> None:
+    source = """package judge.test;
+public class Greeting { public static void main(String[] a) { System.out.println(new Inner().word); } }
+class Inner { String word = "hello"; }
+"""
+    compilation = await sandbox.compile(Program("java", source))
+    assert compilation.artefact is not None, compilation.diagnostics
+    async with sandbox.session(compilation.artefact, LIMITS) as session:
+        assert (await session.run(Case())).stdout == b"hello\n"
+
+
+RUNNERS = {
+    "junit": """import static org.junit.jupiter.api.Assertions.*;
+import org.junit.jupiter.api.Test;
+public class SumTest { @Test void adds() { assertEquals(EXPECTED, 1 + 1); } }
+""",
+    "go_test": """package main
+import "testing"
+func TestSum(t *testing.T) { if 1 + 1 != EXPECTED { t.Fatal("sum") } }
+""",
+}
+
+
+@pytest.mark.parametrize("row", _languages(set(RUNNERS)))
+async def test_a_runner_of_tests_exits_by_their_outcome(sandbox: Sandbox, row: Language) -> None:
+    outcomes = {}
+    for expected in ("2", "3"):
+        compilation = await sandbox.compile(
+            Program(row.name, RUNNERS[row.name].replace("EXPECTED", expected))
+        )
+        assert compilation.artefact is not None, compilation.diagnostics
+        async with sandbox.session(compilation.artefact, LIMITS) as session:
+            outcomes[expected] = (await session.run(Case())).outcome
+    assert outcomes == {"2": Outcome.OK, "3": Outcome.RUNTIME_ERROR}
+
+
+@pytest.mark.toolchain("g++")
+async def test_the_standard_is_the_one_asked_for(sandbox: Sandbox) -> None:
+    source = '#include <cstdio>\nint main() { std::printf("%ld", __cplusplus); }\n'
+    printed = {}
+    for name in ("cpp17", "c++20"):
+        compilation = await sandbox.compile(Program(find(name).name, source))
+        assert compilation.artefact is not None
+        async with sandbox.session(compilation.artefact, LIMITS) as session:
+            printed[name] = (await session.run(Case())).stdout
+    assert printed == {"cpp17": b"201703", "c++20": b"202002"}
+
+
+@pytest.mark.toolchain("gcc")
+async def test_deep_recursion_in_c_goes_beyond_eight_megabytes(sandbox: Sandbox) -> None:
+    source = """#include <stdio.h>
+int depth(int n) { volatile char room[1024]; room[0] = 1; return n ? depth(n - 1) + room[0] : 0; }
+int main(void) { printf("%d", depth(40000)); }
+"""
+    compilation = await sandbox.compile(Program("c", source))
+    assert compilation.artefact is not None
+    async with sandbox.session(compilation.artefact, LIMITS) as session:
+        assert (await session.run(Case())).stdout == b"40000"
