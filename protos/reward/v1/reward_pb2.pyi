@@ -76,10 +76,19 @@ class VerifyRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., run: _Optional[str] = ..., completion: _Optional[str] = ..., extraction: _Optional[str] = ..., explain: bool = ..., math: _Optional[_Union[MathTask, _Mapping]] = ..., code: _Optional[_Union[CodeTask, _Mapping]] = ...) -> None: ...
 
 class MathTask(_message.Message):
-    __slots__ = ("gold",)
+    __slots__ = ("gold", "policy")
+    class PolicyEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     GOLD_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     gold: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, gold: _Optional[_Iterable[str]] = ...) -> None: ...
+    policy: _containers.ScalarMap[str, str]
+    def __init__(self, gold: _Optional[_Iterable[str]] = ..., policy: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class CodeTask(_message.Message):
     __slots__ = ("language", "stdio", "call", "asserts", "unit_test", "interactive", "tests_hash", "checker", "scoring", "run_all", "limits")
@@ -122,12 +131,18 @@ class StdioCase(_message.Message):
     def __init__(self, input: _Optional[str] = ..., output: _Optional[str] = ...) -> None: ...
 
 class CallTests(_message.Message):
-    __slots__ = ("function", "cases")
+    __slots__ = ("function", "cases", "compared", "numbers", "nan_equal")
     FUNCTION_FIELD_NUMBER: _ClassVar[int]
     CASES_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    NAN_EQUAL_FIELD_NUMBER: _ClassVar[int]
     function: str
     cases: _containers.RepeatedCompositeFieldContainer[CallCase]
-    def __init__(self, function: _Optional[str] = ..., cases: _Optional[_Iterable[_Union[CallCase, _Mapping]]] = ...) -> None: ...
+    compared: str
+    numbers: str
+    nan_equal: bool
+    def __init__(self, function: _Optional[str] = ..., cases: _Optional[_Iterable[_Union[CallCase, _Mapping]]] = ..., compared: _Optional[str] = ..., numbers: _Optional[str] = ..., nan_equal: bool = ...) -> None: ...
 
 class CallCase(_message.Message):
     __slots__ = ("args", "expected")
@@ -148,7 +163,7 @@ class AssertTests(_message.Message):
     def __init__(self, setup: _Optional[str] = ..., tests: _Optional[_Iterable[str]] = ..., entry_point: _Optional[str] = ...) -> None: ...
 
 class UnitTests(_message.Message):
-    __slots__ = ("files", "framework")
+    __slots__ = ("files", "framework", "solution_path", "expected_tests")
     class FilesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -158,31 +173,52 @@ class UnitTests(_message.Message):
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     FILES_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
+    SOLUTION_PATH_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_TESTS_FIELD_NUMBER: _ClassVar[int]
     files: _containers.ScalarMap[str, str]
     framework: str
-    def __init__(self, files: _Optional[_Mapping[str, str]] = ..., framework: _Optional[str] = ...) -> None: ...
+    solution_path: str
+    expected_tests: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, files: _Optional[_Mapping[str, str]] = ..., framework: _Optional[str] = ..., solution_path: _Optional[str] = ..., expected_tests: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class InteractiveTests(_message.Message):
-    __slots__ = ("interactor", "cases")
+    __slots__ = ("interactor", "cases", "protocol")
     INTERACTOR_FIELD_NUMBER: _ClassVar[int]
     CASES_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     interactor: Program
     cases: _containers.RepeatedCompositeFieldContainer[InteractiveCase]
-    def __init__(self, interactor: _Optional[_Union[Program, _Mapping]] = ..., cases: _Optional[_Iterable[_Union[InteractiveCase, _Mapping]]] = ...) -> None: ...
+    protocol: str
+    def __init__(self, interactor: _Optional[_Union[Program, _Mapping]] = ..., cases: _Optional[_Iterable[_Union[InteractiveCase, _Mapping]]] = ..., protocol: _Optional[str] = ...) -> None: ...
 
 class InteractiveCase(_message.Message):
-    __slots__ = ("input",)
+    __slots__ = ("input", "answer")
     INPUT_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
     input: str
-    def __init__(self, input: _Optional[str] = ...) -> None: ...
+    answer: str
+    def __init__(self, input: _Optional[str] = ..., answer: _Optional[str] = ...) -> None: ...
 
 class Program(_message.Message):
-    __slots__ = ("language", "source")
+    __slots__ = ("language", "source", "files", "arguments", "most_points")
+    class FilesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    MOST_POINTS_FIELD_NUMBER: _ClassVar[int]
     language: str
     source: str
-    def __init__(self, language: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+    files: _containers.ScalarMap[str, str]
+    arguments: _containers.RepeatedScalarFieldContainer[str]
+    most_points: float
+    def __init__(self, language: _Optional[str] = ..., source: _Optional[str] = ..., files: _Optional[_Mapping[str, str]] = ..., arguments: _Optional[_Iterable[str]] = ..., most_points: _Optional[float] = ...) -> None: ...
 
 class Checker(_message.Message):
     __slots__ = ("name", "floats", "program")
@@ -203,14 +239,27 @@ class FloatTolerance(_message.Message):
     def __init__(self, abs: _Optional[float] = ..., rel: _Optional[float] = ...) -> None: ...
 
 class CheckerProgram(_message.Message):
-    __slots__ = ("language", "source", "protocol")
+    __slots__ = ("language", "source", "protocol", "files", "arguments", "most_points")
+    class FilesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
+    MOST_POINTS_FIELD_NUMBER: _ClassVar[int]
     language: str
     source: str
     protocol: str
-    def __init__(self, language: _Optional[str] = ..., source: _Optional[str] = ..., protocol: _Optional[str] = ...) -> None: ...
+    files: _containers.ScalarMap[str, str]
+    arguments: _containers.RepeatedScalarFieldContainer[str]
+    most_points: float
+    def __init__(self, language: _Optional[str] = ..., source: _Optional[str] = ..., protocol: _Optional[str] = ..., files: _Optional[_Mapping[str, str]] = ..., arguments: _Optional[_Iterable[str]] = ..., most_points: _Optional[float] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("cpu_seconds", "wall_seconds", "memory_bytes", "output_bytes", "processes")
@@ -299,7 +348,7 @@ class CompileDetail(_message.Message):
     def __init__(self, ok: bool = ..., diagnostics: _Optional[str] = ..., cpu_seconds: _Optional[float] = ..., wall_seconds: _Optional[float] = ..., cached: bool = ...) -> None: ...
 
 class CaseDetail(_message.Message):
-    __slots__ = ("index", "status", "cpu_seconds", "wall_seconds", "memory_bytes", "difference", "stderr", "exit_code", "signal")
+    __slots__ = ("index", "status", "cpu_seconds", "wall_seconds", "memory_bytes", "difference", "stderr", "exit_code", "signal", "score", "checker_message")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
@@ -309,6 +358,8 @@ class CaseDetail(_message.Message):
     STDERR_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    CHECKER_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     index: int
     status: Status
     cpu_seconds: float
@@ -318,7 +369,9 @@ class CaseDetail(_message.Message):
     stderr: str
     exit_code: int
     signal: int
-    def __init__(self, index: _Optional[int] = ..., status: _Optional[_Union[Status, str]] = ..., cpu_seconds: _Optional[float] = ..., wall_seconds: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., difference: _Optional[str] = ..., stderr: _Optional[str] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ...) -> None: ...
+    score: float
+    checker_message: str
+    def __init__(self, index: _Optional[int] = ..., status: _Optional[_Union[Status, str]] = ..., cpu_seconds: _Optional[float] = ..., wall_seconds: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., difference: _Optional[str] = ..., stderr: _Optional[str] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., score: _Optional[float] = ..., checker_message: _Optional[str] = ...) -> None: ...
 
 class Timing(_message.Message):
     __slots__ = ("queue_seconds", "compile_seconds", "run_seconds", "total_seconds")
