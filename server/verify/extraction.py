@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -82,31 +83,64 @@ def after_think(text: str) -> str | None:
 
 # --- boxes -------------------------------------------------------------------------------------
 
-_BOX_TOKEN = re.compile(r"(?P<box>\\f?box(?:ed)?(?![a-zA-Z]))|\\.|[{}]", re.DOTALL)
-_BOX_NAMES = frozenset({r"\boxed", r"\fbox"})
+_BOX_TOKEN = re.compile(r"(?P<box>\\{1,2}f?box(?:ed)?(?![a-zA-Z]))|\\.|[{}]", re.DOTALL)
 _BARE_ARGUMENT = re.compile(r"[ \t]*(\\[a-zA-Z]+(?:\{[^{}]*\})*|[^\s\\{}$]+)")
+# What may stand between the boxes of one answer: separators, "and", the name of the next value.
+_JOINT = re.compile(
+    r"(?:\s|[$,;{}~&]|\\[()\[\],;: ]|\\q?quad(?![a-zA-Z])"
+    r"|\\text\s*\{\s*(?:,?\s*(?:and|or)|,)\s*\}|\b(?:and|or)\b"
+    r"|\\(?:left|right)(?![a-zA-Z])|[a-zA-Z](?:_\{?\w+\}?)?\s*=)*"
+)
+_MAX_JOINT = 40  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    start: int
+    end: int
+    content: str
 
 
 def last_box(text: str) -> str | None:
     r"""The content of the balanced `\boxed{}` or `\fbox{}` that ends last, or of a later bare `\boxed 5`.
 
-    Of nested boxes this is the outermost. Boxes are never merged: what an
-    earlier box says is a draft, and a box that was cut off is no answer.
+    Of nested boxes this is the outermost. What an earlier box says is a draft, and a box that
+    was cut off is no answer. Boxes with nothing but a comma or an "and" between them are one
+    answer: `\boxed{1} and \boxed{2}` is `1, 2`, which answers no gold that is one value.
     """
-    best: str | None = None
-    open_braces: list[int] = []  # for a box the offset of its content, else -1
-    pending = -1  # offset at which the brace of a box must stand
+    answer: list[_Box] = []
+    for box in _boxes(text):
+        while answer and answer[-1].start >= box.start:
+            answer.pop()  # it stands inside this one
+        if answer and not _are_joined(text, answer[-1], box):
+            answer.clear()
+        answer.append(box)
+    contents = list(
+        dict.fromkeys(_without_outer_box(box.content) if len(answer) > 1 else box.content for box in answer)
+    )
+    return ", ".join(contents) if contents else None
+
+
+def _are_joined(text: str, one: _Box, other: _Box) -> bool:
+    between = text[one.end : other.start]
+    return 0 < len(between) <= _MAX_JOINT and _JOINT.fullmatch(between) is not None and "\n\n" not in between
+
+
+def _boxes(text: str) -> Iterator[_Box]:
+    """Every balanced box, in the order of their ends."""
+    open_braces: list[tuple[int, int]] = []  # where its box begins (else -1), and where its content does
+    pending, begins = -1, -1  # offset at which the brace of a box must stand, and where the box begins
     for token in _BOX_TOKEN.finditer(text):
-        match token.group():
-            case "{":
-                open_braces.append(token.end() if token.start() == pending else -1)
-            case "}" if open_braces:
-                start = open_braces.pop()
-                best = text[start : token.start()] if start >= 0 else best
-            case name if name in _BOX_NAMES:
-                pending = _skip_spaces(text, token.end())
-                best = best if text[pending : pending + 1] == "{" else _bare_box(text, token.end()) or best
-    return best
+        if token["box"]:
+            pending, begins = _skip_spaces(text, token.end()), token.start()
+            if text[pending : pending + 1] != "{" and (bare := _bare_box(text, token.end())):
+                yield _Box(begins, pending + len(bare), bare)
+        elif token.group() == "{":
+            open_braces.append((begins if token.start() == pending else -1, token.end()))
+        elif token.group() == "}" and open_braces:
+            box_start, content = open_braces.pop()
+            if box_start >= 0:
+                yield _Box(box_start, token.end(), text[content : token.start()])
 
 
 def _skip_spaces(text: str, offset: int) -> int:
@@ -161,6 +195,78 @@ def _bare_phrase(tail: str) -> str:
     tail = _CLOSING_WORDS.sub("", tail)
     box = last_box(tail)
     return box if box is not None else tail.strip(" \t*").removesuffix(".").strip()
+
+
+# --- any expression ------------------------------------------------------------------------------
+
+_MATH = re.compile(
+    r"\$\$(.+?)\$\$|\\\[((?:(?!\\\[).)+?)\\\]|\\\(((?:(?!\\\().)+?)\\\)|(?<![\\$])\$(?!\$)((?:[^$\\\n]|\\.|\n(?!\n))+)\$",
+    re.DOTALL,
+)
+_NUMBER = re.compile(
+    r"(?<![\w.,$\\-])(?:[-+]?\s?)?(?:\\?[$€£]\s?)?"
+    r"(?:(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)(?:\.\d+|,\d{1,2}(?!\d))?|\.\d+)"
+    r"(?:[eE][-+]?\d+|\s?/\s?\d+)?(?:\s?\\?%|(?!\d))"
+)
+_WORD = re.compile(
+    r"(?<![\\a-zA-Z{])(?!(?:and|or|sin|cos|tan|log|ln|exp|sqrt|pi|alpha|beta|lambda|theta|bar)(?![a-zA-Z]))"
+    r"(?:[a-zA-Z][a-z]+|[A-Z]{3,})"
+)
+_STATED = re.compile(r"[Ff]inal answer is:? *(.{1,300}?)\.? I hope (?:it|this) is correct")
+_ANSWER_CHARACTERS = 300
+_PLAIN_CHARACTERS = 60  # a longer text without mathematics in it is a sentence
+
+
+def _last_expression(text: str, language: str) -> Extraction | None:
+    """The last box; else what the last line that names the answer says; else the last formula or number."""
+    if (stated := _STATED.search(text)) is not None and last_box(text[stated.start() :]) is None:
+        return Extraction(stated.group(1), "the final answer as it is stated")
+    if (boxed := _last_boxed(text, language)) is not None:
+        return boxed
+    if _is_plain(text):
+        return Extraction(text.strip(), "the text itself")
+    if (named := _final_answer(text, language)) is not None:
+        return Extraction(
+            named.text if _is_plain(named.text) else _formula_in(named.text) or named.text, named.how
+        )
+    found = _formula_in(text) or (text.strip() if len(text) <= _PLAIN_CHARACTERS else None)
+    return None if found is None else Extraction(found, "last formula or number")
+
+
+def _formula_in(text: str) -> str | None:
+    """The last formula between delimiters, or number outside of them, that `text` has; whichever is later."""
+    formula = _last(_MATH, text)
+    number = _last(_NUMBER, text[formula.end() :] if formula else text)
+    if number is not None:
+        return number.group().strip()
+    return next(group for group in formula.groups() if group) if formula else None
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    matches = deque(pattern.finditer(text), maxlen=1)
+    return matches[0] if matches else None
+
+
+def _is_plain(text: str) -> bool:
+    """Whether all of a text can be an answer by itself: it has no words but "and" and "or"."""
+    return len(text) <= _ANSWER_CHARACTERS and _WORD.search(text) is None
+
+
+_NAMED_LETTER = re.compile(r"answer(?:\s+is)?\b[^\n]{0,200}?(?<![A-Za-z])\(?([A-J])(?![A-Za-z'])")
+_LETTER = re.compile(r"(?<![A-Za-z])\(?([A-J])\)?(?![A-Za-z'])")
+_FIRST_LETTER = re.compile(r"\s*\(?([A-J])(?:\)|[.:,]|\s|$)")
+
+
+def _choice_letter(text: str, language: str) -> Extraction | None:
+    """The letter of a choice: in a box, behind "answer", at the beginning, or the last that stands alone."""
+    if (boxed := _last_boxed(text, language)) is not None:
+        return boxed
+    if named := _last(_NAMED_LETTER, text):
+        return Extraction(named.group(1), "the letter named as the answer")
+    if first := _FIRST_LETTER.match(text):
+        return Extraction(first.group(1), "the letter that the text begins with")
+    found = _last(_LETTER, text)
+    return Extraction(found.group(1), "the last letter that stands alone") if found else None
 
 
 # --- code ----------------------------------------------------------------------------------------
@@ -247,6 +353,8 @@ _RULES: dict[str, Callable[[str, str], Extraction | None]] = {
     "first_code_block": _first_code_block,
     "answer_tag": _answer_tag,
     "final_answer": _final_answer,
+    "last_expression": _last_expression,
+    "choice_letter": _choice_letter,
     "whole": _whole,
 }
 # `last_boxed` is for models whose reasoning is the answer, `whole` for callers that extract by themselves.

@@ -6,6 +6,7 @@ does not equal 1/3. What is not fully understood is None, never a guess.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +14,7 @@ from fractions import Fraction
 MAX_CHARACTERS = 1000  # int() of longer digit strings costs quadratic time
 MAX_POWER_OF_TEN = 300
 
-_DECIMAL = r"(?:(?:[1-9]\d{0,2}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)"
+_DECIMAL = r"(?:(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+(?![\d/])|\d+)(?:\.\d*)?|\.\d+)"
 _ARGUMENT = rf"(?:\{{\s*[+-]?\s*{_DECIMAL}\s*\}}|\d)"
 _FRACTION = rf"\\frac\s*(?P<numerator>{_ARGUMENT})\s*(?P<denominator>{_ARGUMENT})"
 _TIMES_TEN = r"\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*(?:\{\s*(?P<exponent>[+-]?\s*\d{1,3})\s*\}|(?P<digit>\d))"
@@ -54,7 +55,7 @@ def read_number(text: str) -> Number | None:
     negative = text[0] == "-"
     body = text[1:].lstrip() if text[0] in "+-" else text
     number = _read_plain(body) or _read_scientific(body) or _read_fraction(body) or _read_mixed(body)
-    number = number or _read_repeating(body)
+    number = number or _read_repeating(body) or _read_double_factorial(body)
     if number is None or not negative:
         return number
     return Number(-number.value, number.kind, number.places)
@@ -98,6 +99,14 @@ def _read_repeating(text: str) -> Number | None:
     period = Fraction(int(found["period"]), 10 ** len(found["period"]) - 1)
     value = Fraction(int(whole + decimals or "0")) + period
     return Number(value / 10 ** len(decimals), "repeating decimal")
+
+
+def _read_double_factorial(text: str) -> Number | None:
+    """`5!!` is 5 times 3 times 1, of numbers up to 99."""
+    found = re.fullmatch(r"(\d{1,2})\s*!!", text, re.ASCII)
+    return (
+        Number(Fraction(math.prod(range(int(found.group(1)), 0, -2))), "double factorial") if found else None
+    )
 
 
 def _quotient(found: re.Match[str]) -> Number | None:

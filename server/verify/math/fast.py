@@ -128,6 +128,20 @@ def _may_be_rounded(one: Number, other: Number) -> bool:
     return abs(one.value - other.value) <= Fraction(1, 10**places)
 
 
+def equal_numbers(one: Number, other: Number) -> str | None:
+    """The rule by which two numbers are equal, or None; a long decimal may be a rounding."""
+    if one.value == other.value:
+        return "exact value"
+    return "rounded decimal" if _rounds(one, other) or _rounds(other, one) else None
+
+
+def _rounds(decimal: Number, endless: Number) -> bool:
+    """Whether a long decimal is the other value, which has no end, rounded or cut off at its last place."""
+    if decimal.places < ROUNDED_PLACES or endless.terminates:
+        return False
+    return abs(decimal.value - endless.value) < Fraction(1, 10**decimal.places)
+
+
 def _compare_several(gold: _Reading, answer: _Reading) -> bool | None:
     if gold.around.percent or answer.around.percent:
         return None

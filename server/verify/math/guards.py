@@ -6,6 +6,7 @@ makes hostile work harmless. Every check is linear in the text. No sympy here.
 
 from __future__ import annotations
 
+import math
 import re
 
 MAX_CHARACTERS = 2000
@@ -31,6 +32,8 @@ _COUNTED = (
 _EXPONENT = re.compile(r"\^\s*(?:\{|\()?\s*-?\s*(?:(\d+)|\\frac)")
 _TOWER = re.compile(r"\^\s*[{(]?\s*-?\s*(?P<base>\d+)\s*\^\s*[{(]?\s*-?\s*(?P<power>\d+)(?P<more>\s*\^)?")
 _FACTORIAL = re.compile(r"(?P<digits>\d*)\s*(?P<group>[)}\]])?\s*!")
+_BINOMIAL_POWER = re.compile(r"\^\s*[{(]?\s*\\binom\s*\{(\d+)\}\s*\{(\d+)\}(\s*\^)?")
+_GROWING = re.compile(r"\\(?:binom|Gamma)\s*(?:\{\d+\}\s*)?[{(]\s*\\(?:binom|Gamma)(?![a-zA-Z])")
 _CHOICE = re.compile(r"\\(?:binom|Gamma|operatorname)\b[^a-zA-Z]*?(\d{5,})")
 
 
@@ -70,6 +73,8 @@ def _exponent_fault(text: str) -> str | None:
     for tower in _TOWER.finditer(text):
         if tower["more"] or _power_exceeds(tower["base"], tower["power"], MAX_EXPONENT):
             return too_large
+    if any(more or _choices_exceed(*numbers) for *numbers, more in _BINOMIAL_POWER.findall(text)):
+        return too_large
     return _repeated_power_fault(text)
 
 
@@ -89,6 +94,8 @@ def _factorial_fault(text: str) -> str | None:
             return "a factorial of an expression"
     if re.search(r"!\s*!", text):
         return "a factorial of a factorial"
+    if _GROWING.search(text):
+        return "a binomial of a binomial, or a gamma of a gamma"
     return "a binomial or gamma above 9999" if _CHOICE.search(text) else None
 
 
@@ -96,6 +103,11 @@ def exceeds(digits: str, limit: int) -> bool:
     """Whether a string of decimal digits is a number above `limit`, without converting long ones."""
     stripped = digits.lstrip("0")
     return len(stripped) > len(str(limit)) or int(stripped or "0") > limit
+
+
+def _choices_exceed(items: str, chosen: str) -> bool:
+    """Whether a binomial, as an exponent, is above the largest exponent; four digits are its most anyway."""
+    return len(items) > 4 or len(chosen) > 4 or math.comb(int(items), int(chosen)) > MAX_EXPONENT
 
 
 def _power_exceeds(base: str, power: str, limit: int) -> bool:

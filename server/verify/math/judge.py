@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from server.verify.math.fast import decide
 from server.verify.math.guards import complexity_fault
 from server.verify.math.latex import compact, normalise, top_level
+from server.verify.math.policy import DEFAULT, Policy, refusal, rewritten, within_tolerance
 from server.verify.math.shapes import Form, Shape, expand_signs, shape_of
 from server.verify.math.units import Annotated, annotated, split_name
 
@@ -58,6 +59,19 @@ class Judgement:
     answer_parsed: str
 
 
+# Golds are alternatives: one that accepts is enough, one that could be read is enough to reject.
+_PREFERENCE: tuple[Status, ...] = (
+    "correct", "undecided", "incorrect", "unreadable_answer", "unreadable_gold",
+)  # fmt: skip
+
+
+def preferred(judgements: Sequence[Judgement]) -> Judgement:
+    """The judgement on an answer, given those by each of its golds; raises ValueError without any."""
+    if len(judgements) == 1:
+        return judgements[0]
+    return min(judgements, key=lambda judgement: _PREFERENCE.index(judgement.status))
+
+
 _RELATION = re.compile(r"(?<![<>!:])=|<|>|\\(?:le|ge|ne|lt|gt)(?![a-zA-Z])")
 _EQUALS = re.compile(r"=")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
@@ -69,8 +83,24 @@ _CAPITAL = re.compile(r"\(\s*[A-Z]\s*\)|[A-Z]")
 _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*\)?")
 
 
-def judge(gold_text: str, answer_text: str, algebra: Algebra) -> Judgement:
+def judge(gold_text: str, answer_text: str, algebra: Algebra, policy: Policy = DEFAULT) -> Judgement:
     """The judgement on one gold and one answer, as they were written."""
+    if policy is DEFAULT or max(len(gold_text), len(answer_text)) > MAX_RAW_CHARACTERS:
+        return _judge_by_default(gold_text, answer_text, algebra)
+    gold_text, answer_text = (
+        rewritten(gold_text, answer_text, policy),
+        rewritten(answer_text, gold_text, policy),
+    )
+    gold, answer = normalise(gold_text), normalise(answer_text)
+    judgement = _judge_by_default(gold_text, answer_text, algebra)
+    if judgement.status == "correct" and (choice := refusal(gold, answer, policy)):
+        return Judgement("incorrect", f"policy: {choice}", gold, answer)
+    if judgement.status == "incorrect" and within_tolerance(gold, answer, policy):
+        return Judgement("correct", "policy: tolerance", gold, answer)
+    return judgement
+
+
+def _judge_by_default(gold_text: str, answer_text: str, algebra: Algebra) -> Judgement:
     decision = decide(gold_text, answer_text)
     if decision is not None:
         status: Status = "correct" if decision.correct else "incorrect"
@@ -272,6 +302,7 @@ def _match_ordered(gold: Sequence[str], answer: Sequence[str], algebra: Algebra)
 
 def _match_unordered(gold: Sequence[str], answer: Sequence[str], algebra: Algebra) -> str | None:
     """Every gold element takes one equal element of the answer, and none is left over."""
+    gold, answer = _without_repeated_tuples(gold), _without_repeated_tuples(answer)
     if len(gold) != len(answer):
         return None
     left = list(answer)
@@ -283,6 +314,13 @@ def _match_unordered(gold: Sequence[str], answer: Sequence[str], algebra: Algebr
         return _match(part, other, algebra) is not None
 
     return "elements in any order" if all(_take(left, part, equal) for part in unmatched) else None
+
+
+def _without_repeated_tuples(parts: Sequence[str]) -> Sequence[str]:
+    """A solution that is listed twice is one solution; of plain numbers, repetition may be multiplicity."""
+    if not all(part.startswith("(") for part in parts):
+        return parts
+    return tuple({compact(part): part for part in parts}.values())
 
 
 def _same_text(part: str, other: str) -> bool:

@@ -18,10 +18,18 @@ _UNICODE = str.maketrans(
     }
 )  # fmt: skip
 
+# As JSON shows LaTeX; a row of a matrix does not begin with any of these.
+_ESCAPED_TWICE = (
+    r"(?<!\\)\\\\(?=(?:[dt]?frac|left|right|sqrt|boxed|pi|le|ge|cdot|times|text"
+    r"|infty|pm|cup)(?![a-zA-Z]))"
+)
+_GREEK = "alpha|beta|gamma|delta|theta|lambda|sigma|omega"
+
 # Each pair is applied once, in this order; the order matters (`\!` joins digits before spaces go).
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (_ESCAPED_TWICE, r"\\"),
         (r"(?<!\\)\\[()\[\]]", " "),  # \( \) \[ \]
         (r"^\s*\*\*(.*)\*\*\s*\.?\s*$", r"\1"),  # **bold**
         (r"(?<!\\)\$", " "),
@@ -31,6 +39,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<!\\)\\[,;:> ]|\\q?quad(?![a-zA-Z])|(?<!\\)~", " "),
         (r"\s+", " "),
         (r"\\(?:left|right)\.", ""),
+        (r"\\(?:left|right)\s*(?=[{}])", r"\\"),  # \left{ is a slip for \left\{
         (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])", ""),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
         (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
@@ -48,7 +57,21 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\^\s*\{\s*\\circ\s*\}|\^\s*\\circ(?![a-zA-Z])|\\degree(?![a-zA-Z])", r"^\\circ "),
         (r"(?<!\\)%", r"\\%"),
         (r"\*\*", "^"),
-        (r"\\(end|begin)\{[pb]matrix\}", r"\\\1{matrix}"),
+        (r"\\(end|begin)\{(?:[pb]|small)matrix\}", r"\\\1{matrix}"),
+        (r"\\begin\{array\}\s*\{[lcr|@ ]*\}", r"\\begin{matrix}"),
+        (r"\\end\{array\}", r"\\end{matrix}"),
+        (r"(?<=[a-zA-Z)}\s])!=", r"\\ne "),
+        (r"<=", r"\\le "),
+        (r">=", r"\\ge "),
+        (r"\\operatorname\s*\{\s*(gcd|lcm|max|min)\s*\}", r"\\\1 "),
+        (
+            r"\\operatorname\s*\{\s*a(?:r|rc)?(sin|cos|tan)h\s*\}|\\arc(sin|cos|tan)h(?![a-zA-Z])",
+            r"\\ar\1\2h ",
+        ),
+        (r"(?<![\\a-zA-Z])\\?(?:bar|overline)\s*\{\s*([a-zA-Z])\s*\}", r"\\bar{\1}"),
+        (rf"(?<![\\a-zA-Z])({_GREEK})(?![a-zA-Z])", r"\\\1 "),
+        (r"([_^])\s*\{\s*(\w)\s*\}", r"\1\2"),
+        (r"\^\s*(\w|\{[^{}]*\})\s*_\s*(\w|\{[^{}]*\})", r"_\2^\1"),
         (r"\s+", " "),
     )
 )

@@ -51,9 +51,11 @@ class Shape:
 
 _COMMA = re.compile(r"[,;]")
 _ALTERNATIVE = re.compile(r"\s*[,;]?\s*(?:\\text\s*\{\s*(?:,\s*)?(?:and|or)\s*\}|\b(?:and|or)\b)\s*")
+_PLAIN_COMMA, _SEMICOLON = re.compile(r","), re.compile(r";")
 _COLON = re.compile(r":")
 _UNION = re.compile(r"\\cup(?![a-zA-Z])")
 _MATRIX = re.compile(r"\\begin\s*\{matrix\}(.*)\\end\s*\{matrix\}", re.DOTALL)
+_BRACKETED_MATRIX = re.compile(r"[(\[]\s*(\\begin\s*\{matrix\}.*\\end\s*\{matrix\})\s*[)\]]", re.DOTALL)
 _ROW, _CELL = re.compile(r"\\\\(?:\s*\[[^\]]*\])?"), re.compile(r"(?<!\\)&")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _SIGN = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
@@ -63,12 +65,24 @@ _ANGLES = re.compile(r"\\langle(?![a-zA-Z])(.*)\\rangle", re.DOTALL)
 def shape_of(text: str, *, thousands: bool = True) -> Shape:
     """The form of a normalised text; with `thousands` false, `1,234` is a list of two."""
     text = _without_parentheses(_with_round_brackets(text))
+    if bracketed := _BRACKETED_MATRIX.fullmatch(text):
+        text = bracketed.group(1)
     if thousands and _THOUSANDS.fullmatch(text):
         return Shape(Form.SCALAR, (text,))
+    if rows := _rows_of_lists(text):
+        return Shape(Form.LIST, rows)
     pieces = [piece for piece in top_level(_ALTERNATIVE.sub(" , ", text), _COMMA) if piece]
     if len(pieces) > 1:
         return Shape(Form.LIST, tuple(_without_name(piece) for piece in pieces))
     return _bracketed(text) or _matrix(text) or _split(text) or Shape(Form.SCALAR, (text,))
+
+
+def _rows_of_lists(text: str) -> tuple[str, ...]:
+    """`p=5, q=2; p=7, q=2` as tuples; empty unless all parts between semicolons are as long."""
+    rows = [top_level(row, _PLAIN_COMMA) for row in top_level(text, _SEMICOLON)]
+    if len(rows) < 2 or {len(row) for row in rows} != {len(rows[0])} or len(rows[0]) < 2:
+        return ()
+    return tuple(f"({', '.join(_without_name(cell) for cell in row)})" for row in rows)
 
 
 def expand_signs(shape: Shape) -> Shape:

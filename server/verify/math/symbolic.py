@@ -13,7 +13,7 @@ Rules taken over from the field, and where they differ from math-verify's defaul
 from __future__ import annotations
 
 import re
-from fractions import Fraction
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +24,7 @@ from math_verify import verify
 from server.verify.math.exact import Number, read_number
 from server.verify.math.fast import ROUNDED_PLACES
 from server.verify.math.judge import UnreadableAnswer, UnreadableGold
-from server.verify.math.latex import compact
+from server.verify.math.quick import QUICK, NeedsAlgebra
 
 DIGITS = 30
 _CONFIG = NormalizationConfig(
@@ -45,23 +45,31 @@ _REAL, _IMAGINARY = sympy.Symbol("i", real=True), sympy.Symbol("i")
 
 
 class SymbolicAlgebra:
-    """`judge.Algebra` on math-verify; stateless but for a small cache of parsed texts."""
+    """`judge.Algebra` on math-verify; stateless but for a small cache of parsed texts.
+
+    With `evaluates`, `\\gcd(4, 6)` and other operators that were left standing answer their value.
+    """
+
+    def __init__(self, *, evaluates: bool = False) -> None:
+        self._evaluates = evaluates
 
     def equal(self, gold: str, answer: str) -> str | None:
         """The rule by which two expressions are equal, or None; see the module."""
-        if compact(gold) == compact(answer):
-            return "identical"
+        with suppress(NeedsAlgebra):
+            return QUICK.equal(gold, answer)
         one, other = read_number(gold), read_number(answer)
-        if one is not None and other is not None:
-            return _equal_numbers(one, other)
         left = _read_gold(gold)
-        if _UNEVALUATED.search(answer) and not _UNEVALUATED.search(gold):
+        if not self._evaluates and _UNEVALUATED.search(answer) and not _UNEVALUATED.search(gold):
             return None
         right = _read_answer(answer)
+        if self._evaluates and isinstance(left, sympy.Basic) and isinstance(right, sympy.Basic):
+            left, right = _evaluated(left), _evaluated(right)
         return _equal_expressions(left, right, one or other)
 
     def related(self, gold: str, answer: str) -> str | None:
         """The rule by which two relations, intervals or unions are the same, or None."""
+        with suppress(NeedsAlgebra):
+            return QUICK.related(gold, answer)
         left, right = _read_gold(gold), _read_answer(answer)
         if isinstance(left, sympy.Eq) and isinstance(right, sympy.Eq):
             if _proportional(left.lhs - left.rhs, right.lhs - right.rhs):
@@ -82,6 +90,14 @@ class SymbolicAlgebra:
             return True
         parsed = parse(text)
         return isinstance(parsed, sympy.Basic) and not parsed.free_symbols
+
+
+def _evaluated(expression: Any) -> Any:
+    """`expression` with its operators worked out; decimals in it are exact, so that gcd(2.4, 3.6) is 6/5."""
+    exact = expression.replace(
+        lambda part: isinstance(part, sympy.Float), lambda part: sympy.Rational(str(part))
+    )
+    return exact.doit()
 
 
 def _read_gold(text: str) -> Any:
@@ -112,19 +128,6 @@ def parse(text: str) -> Any:
     return parsed.subs({_REAL: sympy.I, _IMAGINARY: sympy.I}) if isinstance(parsed, sympy.Expr) else parsed
 
 
-def _equal_numbers(one: Number, other: Number) -> str | None:
-    if one.value == other.value:
-        return "exact value"
-    return "rounded decimal" if _rounds(one, other) or _rounds(other, one) else None
-
-
-def _rounds(decimal: Number, endless: Number) -> bool:
-    """Whether a long decimal is the other value, which has no end, rounded or cut off at its last place."""
-    if decimal.places < ROUNDED_PLACES or endless.terminates:
-        return False
-    return abs(decimal.value - endless.value) < Fraction(1, 10**decimal.places)
-
-
 def _equal_expressions(gold: Any, answer: Any, number: Number | None) -> str | None:
     """`number` is the side that is a plain number, if one is."""
     if isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr):
@@ -132,7 +135,22 @@ def _equal_expressions(gold: Any, answer: Any, number: Number | None) -> str | N
             return _equal_constants(gold, answer, number)
         if _differ_somewhere(gold, answer):
             return None
-    return "symbolic" if verify(gold, answer, timeout_seconds=None) else None
+    if verify(gold, answer, timeout_seconds=None):
+        return "symbolic"
+    return "symbolic, of positive variables" if _equal_where_positive(gold, answer) else None
+
+
+def _equal_where_positive(gold: Any, answer: Any) -> bool:
+    """Whether two expressions are one for positive variables, and nowhere two different real numbers.
+
+    So `\\sqrt{1/n}` is `1/\\sqrt{n}`, but `|x|` and `\\sqrt{x^2}` are not `x`.
+    """
+    if not (isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr)):
+        return False
+    if gold.free_symbols != answer.free_symbols or _differ_as_reals(gold, answer):
+        return False
+    positive = {symbol: sympy.Dummy(str(symbol), positive=True) for symbol in gold.free_symbols}
+    return bool(sympy.simplify(gold.subs(positive) - answer.subs(positive)) == 0)
 
 
 def _equal_constants(gold: sympy.Expr, answer: sympy.Expr, number: Number | None) -> str | None:
@@ -159,6 +177,26 @@ def _differ_somewhere(gold: sympy.Expr, answer: sympy.Expr) -> bool:
     for point in _points(gold, answer):
         left, right = _value_at(gold, point), _value_at(answer, point)
         if left is not None and right is not None and not _close(left, right):
+            return True
+    return False
+
+
+def _differ_as_reals(gold: sympy.Expr, answer: sympy.Expr) -> bool:
+    """Whether two expressions are different real numbers at a point with negative coordinates."""
+    symbols = sorted(gold.free_symbols, key=str)
+    for signs in ([-1] * len(symbols), [(-1) ** place for place in range(len(symbols))]):
+        point = {
+            symbol: sign * sympy.Rational(7 * place + 11, 13)
+            for place, (symbol, sign) in enumerate(zip(symbols, signs, strict=True))
+        }
+        left, right = _value_at(gold, point), _value_at(answer, point)
+        if (
+            left is not None
+            and right is not None
+            and left.is_real
+            and right.is_real
+            and not _close(left, right)
+        ):
             return True
     return False
 

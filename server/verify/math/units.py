@@ -56,8 +56,14 @@ _NEUTRAL = frozenset({"unit", "units", "square", "sq", "cubic", "cu", "per", "of
 _ONLY_IN_TEXT = frozenset({"m", "s", "h", "g", "l", "L", "N", "in", "per", "of"})
 
 _VARIABLE = r"(?:\\[a-zA-Z]+|[a-zA-Z])(?:_(?:\{\w+\}|\w))?'*"
+_GEOMETRIC = r"(?:[A-Z]{2,4}|[A-Z]_(?:\{\w+\}|\w)|[A-Z])"
+_MEASURE = (
+    rf"(?:\|\s*{_GEOMETRIC}\s*\||\\frac\s*\{{\s*{_GEOMETRIC}\s*\}}\s*\{{\s*{_GEOMETRIC}\s*\}}"
+    rf"|{_GEOMETRIC}\s*[:/]\s*{_GEOMETRIC}|[A-Z]{{2,4}})"
+)
 _NAME = re.compile(
-    rf"(?:{_VARIABLE}(?:\(\s*{_VARIABLE}\s*\))?|\(\s*{_VARIABLE}(?:\s*,\s*{_VARIABLE})+\s*\)|\\text\s*\{{[^{{}}]*\}})"
+    rf"(?:{_VARIABLE}(?:\(\s*{_VARIABLE}\s*\))?|\(\s*{_VARIABLE}(?:\s*,\s*{_VARIABLE})+\s*\)"
+    rf"|\\text\s*\{{[^{{}}]*\}}|{_MEASURE})"
     r"\s*(?:=|\\in(?![a-zA-Z]))\s*(?=\S)"
 )
 _APPROXIMATELY = re.compile(r"\\approx\s*")

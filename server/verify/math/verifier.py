@@ -1,4 +1,4 @@
-"""One math request, one verdict: extraction, the fast path, then a jailed worker.
+"""One math request, one verdict: extraction, what can be told here, then a jailed worker.
 
 Statuses and rewards:
     ACCEPTED 1, WRONG_ANSWER 0, NO_ANSWER 0    the completion was judged
@@ -10,15 +10,17 @@ A worker that is lost is no verdict: `WorkerLost` goes to the caller, who may tr
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from protos.reward.v1 import reward_pb2 as pb
-from sandbox.errors import WorkerBudgetExceeded
+from sandbox.errors import WorkerBudgetExceeded, WorkerDied
 from server.errors import invalid
 from server.verify.extraction import DEFAULT_POLICY, POLICIES, extract_unhurried
-from server.verify.math.fast import Decision, decide
-from server.verify.math.judge import MAX_RAW_CHARACTERS, Judgement, Status
+from server.verify.math.cache import JudgementCache
+from server.verify.math.judge import MAX_RAW_CHARACTERS, Judgement, preferred
+from server.verify.math.policy import DEFAULT, Policy, read_policy
+from server.verify.math.quick import judge_quickly
 
 WorkerCall = Callable[[bytes, float], Awaitable[bytes]]
 
@@ -26,43 +28,11 @@ MAX_SHOWN = 2000  # characters of the extracted answer in a verdict
 _NO_REWARD = {"unreadable_gold": pb.UNGRADABLE, "undecided": pb.UNDECIDED}
 
 
-class JudgementCache:
-    """The judgements of workers, least recently used out first; bounded in entries and in bytes of text."""
-
-    def __init__(self, max_entries: int = 4096, max_bytes: int = 4 << 20) -> None:
-        self._max_entries = max_entries
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._entries: OrderedDict[bytes, Judgement] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def get(self, payload: bytes) -> Judgement | None:
-        """The judgement kept for a payload, or None."""
-        judgement = self._entries.get(payload)
-        if judgement is not None:
-            self._entries.move_to_end(payload)
-        return judgement
-
-    def put(self, payload: bytes, judgement: Judgement) -> None:
-        """Keeps a judgement, and lets go of the oldest ones that no longer fit."""
-        if payload not in self._entries:
-            self._bytes += _size(payload, judgement)
-        self._entries[payload] = judgement
-        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-            self._bytes -= _size(*self._entries.popitem(last=False))
-
-
-def _size(payload: bytes, judgement: Judgement) -> int:
-    return len(payload) + len(judgement.rule) + len(judgement.gold_parsed) + len(judgement.answer_parsed)
-
-
 class MathVerifier:
     """Verifies math tasks.
 
     `call(payload, cpu_seconds)` runs `worker.handle` in a jailed worker; it raises
-    `sandbox.errors.WorkerBudgetExceeded` or `sandbox.errors.WorkerLost`.
+    `sandbox.errors.WorkerBudgetExceeded`, `WorkerDied` or `WorkerLost`.
     """
 
     def __init__(
@@ -93,37 +63,63 @@ class MathVerifier:
         return verdict
 
     async def _judge(self, request: pb.VerifyRequest, golds: Sequence[str], answer: str) -> pb.Verdict:
-        decisions = [decide(gold, answer) for gold in golds]
-        open_golds = [gold for gold, decision in zip(golds, decisions, strict=True) if decision is None]
-        decided = [decision for decision in decisions if decision is not None]
-        accepted = next((decision for decision in decided if decision.correct), None)
-        if accepted or not open_golds:
-            return _judged(request, _as_judgement(accepted or decided[0]))
-        payload = _payload(open_golds, answer)
-        kept = self._cache.get(payload)
+        key = (request.math.SerializeToString(deterministic=True), answer)
+        kept = self._cache.get(key)
+        if kept is not None:
+            return _judged(request, kept, cached=True)
+        settings = dict(request.math.policy)
+        here = _judge_here(golds, answer, _policy_of(settings))
+        if not here.open_golds:
+            judgement = preferred(here.judgements)
+            self._cache.put(key, judgement)
+            return _judged(request, judgement)
         try:
-            judgement = kept or await self._ask_worker(payload)
+            return _judged(
+                request, await self._cache.make(key, lambda: self._ask_worker(here, answer, settings))
+            )
         except WorkerBudgetExceeded:
             return _verdict(request, pb.UNDECIDED, f"undecided within {self._cpu_seconds:g} s of CPU time")
-        if judgement.status == "unreadable_gold" and decided:
-            judgement = _as_judgement(decided[0])  # an alternative gold was read, and rejects the answer
-        return _judged(request, judgement, cached=kept is not None)
+        except WorkerDied as death:
+            return _verdict(request, pb.UNDECIDED, f"undecided: {death}")
 
-    async def _ask_worker(self, payload: bytes) -> Judgement:
-        judgement = Judgement(**json.loads(await self._call(payload, self._cpu_seconds)))
-        if judgement.status != "undecided":
-            self._cache.put(payload, judgement)
-        return judgement
+    async def _ask_worker(self, here: _JudgedHere, answer: str, settings: dict[str, str]) -> Judgement:
+        payload = _payload(here.open_golds, answer, settings)
+        found = json.loads(await self._call(payload, self._cpu_seconds))
+        return preferred([*here.judgements, Judgement(**found)])
 
 
-def _payload(golds: Sequence[str], answer: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _JudgedHere:
+    """What could be told without a worker, by gold; no golds are left open once one accepts."""
+
+    judgements: Sequence[Judgement]
+    open_golds: Sequence[str]
+
+
+def _policy_of(settings: dict[str, str]) -> Policy:
+    try:
+        return read_policy(settings) if settings else DEFAULT
+    except ValueError as fault:
+        raise invalid("math.policy", str(fault)) from None
+
+
+def _judge_here(golds: Sequence[str], answer: str, policy: Policy) -> _JudgedHere:
+    judgements, open_golds = [], []
+    for gold in golds:
+        judgement = judge_quickly(gold, answer, policy)
+        if judgement is None:
+            open_golds.append(gold)
+        elif judgement.status == "correct":
+            return _JudgedHere((judgement,), ())
+        else:
+            judgements.append(judgement)
+    return _JudgedHere(judgements, open_golds)
+
+
+def _payload(golds: Sequence[str], answer: str, settings: dict[str, str]) -> bytes:
     """What `worker.handle` reads. An answer that is too long in any case is cut just above the limit."""
-    return json.dumps({"gold": list(golds), "answer": answer[: MAX_RAW_CHARACTERS + 1]}).encode()
-
-
-def _as_judgement(decision: Decision) -> Judgement:
-    status: Status = "correct" if decision.correct else "incorrect"
-    return Judgement(status, decision.rule, decision.gold_parsed, decision.answer_parsed)
+    request = {"gold": list(golds), "answer": answer[: MAX_RAW_CHARACTERS + 1]}
+    return json.dumps(request | ({"policy": settings} if settings else {})).encode()
 
 
 def _judged(request: pb.VerifyRequest, judgement: Judgement, *, cached: bool = False) -> pb.Verdict:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
-from sandbox.errors import WorkerBudgetExceeded, WorkerLost
+from sandbox.errors import WorkerBudgetExceeded, WorkerDied, WorkerLost
 from server.errors import RequestError
 from server.verify.math import worker
-from server.verify.math.judge import Judgement
-from server.verify.math.verifier import JudgementCache, MathVerifier
+from server.verify.math.verifier import MathVerifier
 
 
 class FakeWorkers:
@@ -24,6 +23,9 @@ class FakeWorkers:
         if self.fault:
             raise self.fault
         return worker.handle(payload)
+
+
+HARD = (r"\boxed{\sin x}", r"\cos x")  # takes a worker
 
 
 def request(completion: str, *gold: str, extraction: str = "") -> pb.VerifyRequest:
@@ -80,14 +82,14 @@ async def test_plain_numbers_never_reach_a_worker() -> None:
 
 
 async def test_a_check_out_of_budget_is_undecided_without_a_reward() -> None:
-    verdict = await MathVerifier(FakeWorkers(WorkerBudgetExceeded("5 s"))).verify(request(r"\boxed{x}", "y"))
+    verdict = await MathVerifier(FakeWorkers(WorkerBudgetExceeded("5 s"))).verify(request(*HARD))
     assert verdict.status == pb.UNDECIDED
     assert not verdict.HasField("reward")
 
 
 async def test_a_lost_worker_is_the_callers_to_handle() -> None:
     with pytest.raises(WorkerLost):
-        await MathVerifier(FakeWorkers(WorkerLost("gone"))).verify(request(r"\boxed{x}", "y"))
+        await MathVerifier(FakeWorkers(WorkerLost("gone"))).verify(request(*HARD))
 
 
 async def test_an_unknown_policy_names_its_field() -> None:
@@ -98,8 +100,8 @@ async def test_an_unknown_policy_names_its_field() -> None:
 async def test_a_judgement_is_kept_and_says_so() -> None:
     workers = FakeWorkers()
     verifier = MathVerifier(workers)
-    first = await verifier.verify(request(r"\boxed{\sqrt{117}}", r"3\sqrt{13}"))
-    second = await verifier.verify(request(r"\boxed{\sqrt{117}}", r"3\sqrt{13}"))
+    first = await verifier.verify(request(r"\boxed{\log_2 8}", "3"))
+    second = await verifier.verify(request(r"\boxed{\log_2 8}", "3"))
     assert (first.cached, second.cached, len(workers.payloads)) == (False, True, 1)
     assert (first.status, first.reward) == (second.status, second.reward)
 
@@ -107,8 +109,8 @@ async def test_a_judgement_is_kept_and_says_so() -> None:
 async def test_what_was_undecided_is_asked_again() -> None:
     workers = FakeWorkers(WorkerBudgetExceeded("5 s"))
     verifier = MathVerifier(workers)
-    await verifier.verify(request(r"\boxed{x}", "y"))
-    await verifier.verify(request(r"\boxed{x}", "y"))
+    await verifier.verify(request(*HARD))
+    await verifier.verify(request(*HARD))
     assert len(workers.payloads) == 2
 
 
@@ -120,13 +122,30 @@ async def test_a_huge_answer_is_cut_before_it_is_sent() -> None:
     assert len(verdict.extracted) <= 2000
 
 
-def test_the_cache_is_bounded_in_entries_and_bytes() -> None:
-    judgement = Judgement("correct", "r", "g", "a")
-    cache = JudgementCache(max_entries=3, max_bytes=1000)
-    for index in range(10):
-        cache.put(f"{index}".encode(), judgement)
-    assert len(cache) == 3
-    assert cache.get(b"9") == judgement
-    assert cache.get(b"0") is None
-    cache.put(b"x" * 2000, judgement)
-    assert len(cache) == 0
+async def test_a_check_that_ends_its_worker_is_undecided_without_a_reward() -> None:
+    verdict = await MathVerifier(FakeWorkers(WorkerDied("ended"))).verify(request(*HARD))
+    assert verdict.status == pb.UNDECIDED
+    assert not verdict.HasField("reward")
+
+
+async def test_what_the_fast_path_decided_is_kept_too() -> None:
+    verifier = MathVerifier(FakeWorkers())
+    first = await verifier.verify(request(r"\boxed{0.5}", r"\frac12"))
+    second = await verifier.verify(request(r"so \boxed{0.5}", r"\frac12"))
+    assert (first.cached, second.cached) == (False, True)
+    assert first.math == second.math
+
+
+async def test_rejection_by_a_readable_gold_is_kept_as_such() -> None:
+    workers = FakeWorkers()
+    verifier = MathVerifier(workers)
+    for _ in range(2):
+        verdict = await verifier.verify(request(r"\boxed{42}", r"\frac{1}{", "41"))
+        assert verdict.status == pb.WRONG_ANSWER
+    assert len(workers.payloads) == 1
+
+
+async def test_the_golds_are_part_of_what_is_kept() -> None:
+    verifier = MathVerifier(FakeWorkers())
+    assert (await verifier.verify(request(r"\boxed{4}", "4"))).status == pb.ACCEPTED
+    assert (await verifier.verify(request(r"\boxed{4}", "5"))).status == pb.WRONG_ANSWER

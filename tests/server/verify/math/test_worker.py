@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from sympy.core import random as sympy_random
 
 from server.verify.math import worker
+from server.verify.math.judge import Judgement
 
 
 def check(gold: str | list[str], answer: str) -> dict[str, str]:
@@ -152,6 +159,43 @@ def test_a_fault_inside_computer_algebra_is_no_verdict(monkeypatch: pytest.Monke
 
 def test_long_sides_are_cut_in_the_result() -> None:
     assert len(check("5", "1" * 1500)["answer_parsed"]) == worker.MAX_SHOWN
+
+
+def test_memory_that_is_refused_is_the_supervisors_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(worker, "judge", hungry)
+    with pytest.raises(MemoryError):
+        check("1", "2")
+
+
+def test_chance_begins_anew_with_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def gambler(gold: str, answer: str, *_: object) -> Judgement:
+        drawn.append((random.random(), sympy_random.rng.random()))
+        return Judgement("incorrect", "", gold, answer)
+
+    monkeypatch.setattr(worker, "judge", gambler)
+    check("1", "2")
+    random.seed(7)
+    check("3", "4")
+    assert drawn[0] == drawn[1]
+
+
+def test_gmp_is_never_loaded_even_where_it_is_installed(tmp_path: Path) -> None:
+    for name in ("gmpy2", "flint"):
+        (tmp_path / f"{name}.py").write_text(f"print('{name} was imported')\n__version__ = '2.2'\n")
+    program = "import sys, server.verify.math.worker as w; w.warm_up(); print(sys.modules.get('gmpy2'))"
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "None\n"
 
 
 @pytest.mark.parametrize(
