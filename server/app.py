@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
@@ -30,8 +31,14 @@ class Core(RewardService, Protocol):
     def queue_depth(self) -> int:
         """Requests that wait for a slot."""
 
+    def math_statistics(self) -> Mapping[str, int]:
+        """What the math checker has counted, by the names of `RewardCore.math_statistics`."""
+
     async def start(self) -> None:
         """Warms up. Raises StartupError when the host gives too little isolation."""
+
+    async def test_languages(self) -> None:
+        """Runs the self-tests of languages that have not run yet."""
 
     async def drain(self, seconds: float) -> None:
         """Refuses new requests with DRAINING and waits for those in flight, at most `seconds`."""
@@ -48,7 +55,7 @@ class App:
         self._core = core
         self._logger = logger or make_logger(settings.log_level, settings.log_format)
         self._bridge = Bridge(self._logger)
-        metrics = Metrics(queue_depth=lambda: core.queue_depth)
+        metrics = Metrics(lambda: core.queue_depth, core.math_statistics)
         service = Measured(Logged(Warm(core), self._logger), metrics)
         self._http = HttpFace(service, settings, metrics.render)
         self._grpc = GrpcFace(service, settings)

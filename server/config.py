@@ -58,9 +58,18 @@ class Settings:
     min_isolation: str = _setting(
         "namespaces", "weakest backend the server may start with", ISOLATION_BACKENDS
     )
+    docker_image: str = _setting("reward-server", "image of the docker backend's containers")
+    docker_runtime: str = _setting("default", "their runtime, such as runsc; or the engine's default")
     drain_seconds: float = _setting(30.0, "time that accepted requests get to end after SIGTERM")
     test_sets_bytes: int = _setting(_GIB, "memory for test sets kept by hash")
+    test_sets_directory: str = _setting("none", "directory that keeps test sets on disk as well; or none")
+    test_sets_disk_bytes: int = _setting(10 * _GIB, "disk for test sets, if there is a directory for them")
+    test_order: str = _setting(
+        "learned", "learned: what finds failures cheaply first; given: as sent", ("learned", "given")
+    )
+    verdict_cache_bytes: int = _setting(64 * _MIB, "memory for code verdicts; 0: none are kept")
     artefact_cache_bytes: int = _setting(_GIB, "memory for compiled programs")
+    languages: str = _setting("python,cpp", "tested before the server is ready: names with commas, or all")
     cache_directory: str = _setting("auto", "precompiled headers; auto: the user's cache; empty: none")
     default_cpu_seconds: float = _setting(4.0, "CPU time of one test when the request sets none")
     default_wall_seconds: float = _setting(0.0, "wall backstop of one test; 0: max(10, 5 x CPU limit)")
@@ -74,6 +83,8 @@ class Settings:
     max_processes: int = _setting(512, "largest processes a request may ask for")
     math_workers: int = _setting(0, "jailed math worker processes; 0: as many as slots")
     math_cpu_seconds: float = _setting(5.0, "CPU budget of one math check; beyond it: UNDECIDED")
+    math_memory_bytes: int = _setting(_GIB, "memory of one math worker; a check beyond it: UNDECIDED")
+    math_cache_bytes: int = _setting(64 * _MIB, "memory for decided pairs; 0: none are kept")
     dialects: str = _setting("all", "other systems' wires on the HTTP port: all, none, or names with commas")
     ungradable_reward: str = _setting(
         "error", "what a dialect without `no reward` answers for a task at fault: a number, or error"
@@ -90,6 +101,15 @@ class Settings:
             self._check_ceiling(name)
 
         _ = self.dialect_names, self.reward_if_ungradable
+
+    @property
+    def tested_languages(self) -> tuple[str, ...]:
+        """The languages to test before the server is ready."""
+        from sandbox.languages import LANGUAGES
+
+        if self.languages == "all":
+            return tuple(row.name for row in LANGUAGES)
+        return tuple(name for item in self.languages.split(",") if (name := item.strip()))
 
     @property
     def dialect_names(self) -> tuple[str, ...]:
@@ -154,7 +174,15 @@ class Settings:
 
 
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
-_MAY_BE_ZERO = {"slots", "default_wall_seconds", "math_workers", "drain_seconds", "max_queue"}
+_MAY_BE_ZERO = {
+    "slots",
+    "default_wall_seconds",
+    "math_workers",
+    "drain_seconds",
+    "max_queue",
+    "math_cache_bytes",
+    "verdict_cache_bytes",
+}
 
 
 def load_settings(

@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox import backends
+from sandbox.containers import ContainerConfig
 from sandbox.errors import SandboxError, UnknownLanguage
 from sandbox.sandbox import Sandbox, SandboxConfig
+from sandbox.types import Limits
 from sandbox.workers import JailedWorkers, WorkerConfig
 from server import __version__, execution, limits, locations
 from server.admission import Admission
 from server.config import Settings
 from server.errors import StartupError, invalid
-from server.testsets import TestSets
+from server.testsets import TestSetFiles, TestSets
 from server.verify import extraction
 from server.verify.code.checkers import CHECKERS
-from server.verify.code.verifier import TEST_FORMATS, CodeVerifier, validate
+from server.verify.code.verifier import TEST_FORMATS, CodeVerifier, Options, validate
+from server.verify.math.cache import JudgementCache
 from server.verify.math.verifier import MathVerifier
 
 T = TypeVar("T")
@@ -37,28 +41,56 @@ class RewardCore:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         cache = settings.cache_directory
+        directory = str(locations.user_cache()) if cache == "auto" else cache
+        runtime = "" if settings.docker_runtime == "default" else settings.docker_runtime
+        containers = ContainerConfig(image=settings.docker_image, runtime=runtime)
         self.sandbox = Sandbox(
             SandboxConfig(
                 isolation=settings.isolation,
                 slots=settings.effective_slots,
                 artefact_cache_bytes=settings.artefact_cache_bytes,
-                cache_directory=str(locations.user_cache()) if cache == "auto" else cache,
+                cache_directory=directory,
+                languages=settings.tested_languages,
+                containers=containers,
             )
         )
         self.math_workers = JailedWorkers(
-            WorkerConfig(preload=MATH_WORKER, count=settings.effective_math_workers)
+            WorkerConfig(
+                preload=MATH_WORKER,
+                isolation=settings.isolation,
+                containers=containers,
+                count=settings.effective_math_workers,
+                memory_bytes=settings.math_memory_bytes,
+            )
         )
-        self._math = MathVerifier(self.math_workers.call, cpu_seconds=settings.math_cpu_seconds)
-        self._code = CodeVerifier(self.sandbox)
-        self._tests = TestSets(settings.test_sets_bytes)
+        self._math_cache = JudgementCache(settings.math_cache_bytes)
+        self._math = MathVerifier(
+            self.math_workers.call, cpu_seconds=settings.math_cpu_seconds, cache=self._math_cache
+        )
+        self._code = CodeVerifier(
+            self.sandbox,
+            Options(
+                verdict_cache_bytes=settings.verdict_cache_bytes,
+                learned_order=settings.test_order == "learned",
+                cache_directory=directory,
+            ),
+        )
+        self._tests = TestSets(settings.test_sets_bytes, _test_set_files(settings))
         self._admission = Admission(settings.effective_slots, settings.max_queue)
         self._warm = False
 
     async def start(self) -> None:
         """Warms up; raises StartupError below the isolation floor, SandboxUnavailable without any."""
         self._check_floor()
-        await asyncio.gather(self.sandbox.start(), self.math_workers.start())
+        try:
+            await asyncio.gather(self.sandbox.start(), self.math_workers.start())
+        except UnknownLanguage as error:
+            raise StartupError(f"languages: {error}") from None
         self._warm = True
+
+    async def test_languages(self) -> None:
+        """Runs the self-tests of languages that have not run yet, which otherwise wait for a first use."""
+        await self.sandbox.test_languages()
 
     async def drain(self, seconds: float) -> None:
         """Refuses new requests and waits for those inside, at most `seconds`."""
@@ -79,12 +111,28 @@ class RewardCore:
         """Requests that wait for a slot."""
         return self._admission.waiting
 
+    def math_statistics(self) -> dict[str, int]:
+        """Counts of the math checker's cache (`cache.*`, `cache_bytes`) and of its workers (`workers.*`)."""
+        cache, workers = self._math_cache, self.math_workers.counts
+        return {
+            "cache.hit": cache.counts.hits,
+            "cache.miss": cache.counts.misses,
+            "cache.shared": cache.counts.shared,
+            "cache_bytes": cache.size_bytes,
+            "workers.call": workers.calls,
+            "workers.round_trip": workers.round_trips,
+            "workers.budget_kill": workers.budget_kills,
+            "workers.death": workers.deaths,
+            "workers.recycled": workers.recycled,
+            "workers.jail_opened": workers.jails_opened,
+        }
+
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
         """Judges one completion; raises RequestError if the request is wrong or cannot be taken."""
         started = time.monotonic()
         judge = self._judge_of(request)
         with self._admission.enter():
-            verdict = await _with_retry(request, judge)
+            verdict = await _with_retry(request, lambda: _known(judge, "code.language"))
         verdict.id = request.id
         verdict.isolation = self.sandbox.isolation
         _complete_timing(verdict, time.monotonic() - started)
@@ -107,10 +155,14 @@ class RewardCore:
         applied = limits.resolve(task.limits, self._settings, "code.limits")
         if task.WhichOneof("tests") != "tests_hash":
             return lambda: self._code.verify(request, task, applied)
-        held = self._tests.get(task.tests_hash)
+        return lambda: self._verify_by_hash(request, applied)
+
+    async def _verify_by_hash(self, request: pb.VerifyRequest, applied: Limits) -> pb.Verdict:
+        digest = request.code.tests_hash
+        held = await self._tests.find(digest)
         if held is None:
-            return lambda: _unknown_tests(task.tests_hash)
-        return lambda: self._code.verify(request, held, applied)
+            return await _unknown_tests(digest)
+        return await self._code.verify(request, held, applied, digest)
 
     def _check_language(self, name: str, field: str) -> None:
         if not name:
@@ -122,7 +174,7 @@ class RewardCore:
 
     async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
         """Keeps a test set under its content hash; raises RequestError if it is wrong or too large."""
-        return self._tests.put(tests)
+        return await self._tests.keep(tests)
 
     async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
         """Runs a program on each input and judges nothing.
@@ -134,7 +186,9 @@ class RewardCore:
         applied = limits.resolve(request.limits, self._settings, "limits")
         started = time.monotonic()
         with self._admission.enter():
-            result = await _attempts(lambda: execution.execute(self.sandbox, request, applied))
+            result = await _attempts(
+                lambda: _known(lambda: execution.execute(self.sandbox, request, applied), "language")
+            )
         result.timing.total_seconds = time.monotonic() - started
         return result
 
@@ -167,11 +221,17 @@ class RewardCore:
         """Raises StartupError where this host gives less isolation than the configured floor."""
         asked, floor = self._settings.isolation, self._settings.min_isolation
         try:
-            given = backends.choose(asked)
+            given = backends.choose(asked, self._settings.docker_image)
         except SandboxError as error:
             raise StartupError(str(error)) from None
         if backends.STRENGTH[given] < backends.STRENGTH[floor]:
             raise StartupError(f"min_isolation is {floor!r}, and this host gives {given!r}")
+
+
+def _test_set_files(settings: Settings) -> TestSetFiles | None:
+    if settings.test_sets_directory in ("", "none"):
+        return None
+    return TestSetFiles(Path(settings.test_sets_directory), settings.test_sets_disk_bytes)
 
 
 def _complete_timing(verdict: pb.Verdict, total_seconds: float) -> None:
@@ -203,6 +263,14 @@ async def _attempts(work: Callable[[], Awaitable[T]]) -> T:
         except SandboxError:
             continue
     return await work()
+
+
+async def _known(work: Callable[[], Awaitable[T]], field: str) -> T:
+    """The work's result; a language that turns out to be none here is the request's fault."""
+    try:
+        return await work()
+    except UnknownLanguage as error:
+        raise invalid(field, str(error)) from None
 
 
 async def _with_retry(request: pb.VerifyRequest, judge: Callable[[], Awaitable[pb.Verdict]]) -> pb.Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -13,6 +13,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import RequestError
@@ -25,7 +26,9 @@ _PHASES = ("queue", "compile", "run", "total")
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
-    def __init__(self, queue_depth: Callable[[], int]) -> None:
+    def __init__(
+        self, queue_depth: Callable[[], int], math_statistics: Callable[[], Mapping[str, int]] = dict
+    ) -> None:
         self.registry = CollectorRegistry()
         self.in_flight = Gauge(
             "reward_in_flight", "Requests that are accepted and not answered", ["rpc"], registry=self.registry
@@ -46,12 +49,42 @@ class Metrics:
             buckets=_BUCKETS_SECONDS,
             registry=self.registry,
         )
+        self.flags = Counter(
+            "reward_flags", "Verdicts with a sign of tampering", ["flag"], registry=self.registry
+        )
         depth = Gauge("reward_queue_depth", "Requests that wait for a slot", registry=self.registry)
         depth.set_function(queue_depth)
+        self.registry.register(_MathCollector(math_statistics))
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its media type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class _MathCollector:
+    """What the math checker counts by itself, read when somebody asks."""
+
+    def __init__(self, statistics: Callable[[], Mapping[str, int]]) -> None:
+        self._statistics = statistics
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, without samples where nothing is counted."""
+        found = self._statistics()
+        cache = CounterMetricFamily(
+            "reward_math_cache", "Math checks by what the cache of decided pairs knew", labels=["result"]
+        )
+        workers = CounterMetricFamily(
+            "reward_math_workers", "What happened to math workers", labels=["event"]
+        )
+        for name, count in found.items():
+            kind, _, label = name.partition(".")
+            if kind in {"cache", "workers"}:
+                (cache if kind == "cache" else workers).add_metric([label], count)
+        yield cache
+        yield workers
+        held = GaugeMetricFamily("reward_math_cache_bytes", "Memory held by decided pairs")
+        held.add_metric([], found.get("cache_bytes", 0))
+        yield held
 
 
 class Measured:
@@ -101,6 +134,8 @@ class Measured:
         # A language that the core has judged is one of its table: no caller can grow the label's values.
         language = request.code.language if task == "code" else ""
         self._metrics.verdicts.labels(task, pb.Status.Name(verdict.status), language).inc()
+        for flag in verdict.flags:
+            self._metrics.flags.labels(flag).inc()
         for phase in _PHASES:
             seconds = getattr(verdict.timing, f"{phase}_seconds")
             self._metrics.phase_seconds.labels(task, phase).observe(seconds)

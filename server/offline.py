@@ -7,6 +7,8 @@ import sys
 import time
 
 from protos.reward.v1 import reward_pb2 as pb
+from server import taskcheck
+from server.errors import RequestError
 from server.faces import json_batch, json_wire
 from server.faces.batch import Entry, each, judge_many
 from server.faces.service import RewardService
@@ -23,6 +25,26 @@ async def verify_lines(core: RewardService, body: bytes, window: int) -> int:
         tally.add(verdict)
     print(tally.summary(), file=sys.stderr)
     return 0 if tally.all_judged else 1
+
+
+async def check_lines(core: RewardService, body: bytes) -> int:
+    """Checks tasks in NDJSON (`server.taskcheck.read`): a report each on stdout, a summary on stderr.
+
+    Returns the exit code: 0 when every task is fit, else 1.
+    """
+    fit = total = 0
+    for number, line in enumerate(body.splitlines(), start=1):
+        if not line.strip():
+            continue
+        total += 1
+        try:
+            report = await taskcheck.check(core, taskcheck.read(json_wire.loads(line)))
+        except RequestError as error:
+            report = taskcheck.TaskReport(f"line {number}", [error.message])
+        fit += not report.problems
+        print(json_wire.dump_value(report.to_json()), flush=True)
+    print(f"{total} tasks: {fit} fit", file=sys.stderr)
+    return 0 if fit == total else 1
 
 
 class Tally:

@@ -30,12 +30,18 @@ class StubCore:
         self.start_gate: asyncio.Event | None = None
         self.fail_start: Exception | None = None
 
+    def math_statistics(self) -> dict[str, int]:
+        return {"cache.hit": 3, "workers.budget_kill": 1, "cache_bytes": 100}
+
     async def start(self) -> None:
         if self.start_gate is not None:
             await self.start_gate.wait()
         if self.fail_start is not None:
             raise self.fail_start
         self.warm = True
+
+    async def test_languages(self) -> None:
+        """Nothing to test."""
 
     async def drain(self, seconds: float) -> None:
         self.draining = True

@@ -13,7 +13,7 @@ from server.config import Settings
 from server.core import ATTEMPTS, RewardCore
 from server.errors import ErrorCode, RequestError, StartupError
 
-MATH = pb.VerifyRequest(id="m", completion=r"\boxed{1+x}", math=pb.MathTask(gold=["x+1"]))
+MATH = pb.VerifyRequest(id="m", completion=r"\boxed{2\sin x\cos x}", math=pb.MathTask(gold=[r"\sin(2x)"]))
 
 
 def failing(times: int, error: Exception) -> Callable[[bytes, float], Awaitable[bytes]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import ErrorCode, RequestError
-from server.testsets import TestSets, content_hash
+from server.testsets import TestSetFiles, TestSets, content_hash
 
 
 def make_set(*outputs: str) -> pb.TestSet:
@@ -72,3 +74,41 @@ def test_the_hash_does_not_depend_on_the_order_of_a_map() -> None:
         tests = pb.TestSet(unit_test=pb.UnitTests(files={name: "x" for name in order}))
         hashes.add(content_hash(tests))
     assert len(hashes) == 1
+
+
+def files(directory: Path, budget_bytes: int = 1 << 20) -> TestSetFiles:
+    return TestSetFiles(directory, budget_bytes)
+
+
+async def test_a_set_outlives_the_process(tmp_path: Path) -> None:
+    tests = pb.TestSet(stdio=pb.StdioTests(cases=[pb.StdioCase(input="1", output="2")]))
+    kept = await TestSets(1 << 20, files(tmp_path)).keep(tests)
+    again = TestSets(1 << 20, files(tmp_path))
+    assert again.get(kept.hash) is None
+    assert await again.find(kept.hash) == tests
+    assert again.get(kept.hash) == tests
+
+
+async def test_a_damaged_file_is_not_believed(tmp_path: Path) -> None:
+    tests = pb.TestSet(stdio=pb.StdioTests(cases=[pb.StdioCase(input="1", output="2")]))
+    kept = await TestSets(1 << 20, files(tmp_path)).keep(tests)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes().replace(b"2", b"3"))
+    assert await TestSets(1 << 20, files(tmp_path)).find(kept.hash) is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["sha256:../../etc/passwd", "sha256:" + "0" * 64, "", "x"])
+def test_names_that_are_no_hashes_read_nothing(tmp_path: Path, name: str) -> None:
+    assert files(tmp_path / "sets").read(name) is None
+
+
+def test_the_disk_budget_holds(tmp_path: Path) -> None:
+    store = files(tmp_path, 1000)
+    names = [f"sha256:{number:064x}" for number in range(5)]
+    for age, name in enumerate(names):
+        store.write(name, b"x" * 300)
+        os.utime(tmp_path / name.removeprefix("sha256:"), (age, age))
+    store.write(f"sha256:{9:064x}", b"x" * 1001)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [name.removeprefix("sha256:") for name in names[2:]]

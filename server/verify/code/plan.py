@@ -1,23 +1,27 @@
 """Turns a task's tests into runs for the jail and judges that stay outside of it.
 
-A `Plan` has two sides. The `Program` and each `Case` go into the jail; the
-judges, which hold what is expected, never do.
+A `Plan` has two sides. The program and each `Case` go into the completion's jail; the
+judges, which hold what is expected, never do. A plan depends on the tests alone, so one
+serves every completion of a problem.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.types import Case, Mode, Outcome, Program, RunResult
 from sandbox.values import Unsupported, decode, encode
+from server.verify.code import call_setup, observed, tamper, unit_tests
 from server.verify.code.asserts import calls_check, rewrite
-from server.verify.code.checkers import Checker, Tolerance
+from server.verify.code.checkers import Checker
 from server.verify.code.difference import Difference
+from server.verify.code.findings import PASSED, Finding, Ungradable
+from server.verify.code.judge_program import JudgeProgram
 from server.verify.code.validation import read_json
 from server.verify.code.values import ValueRule, compare_values
 
@@ -26,21 +30,6 @@ _UNSUPPORTED_MARK = b"!"
 _DONE = b"done"
 _FAILED_ASSERT = re.compile(rb"^AssertionError\b|^[^\n]*: Assertion `", re.MULTILINE)
 _TAIL_BYTES = 4096
-
-
-class Ungradable(Exception):
-    """The tests themselves are at fault: no completion can be judged by them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a judge says of one run: ACCEPTED, or another status with the reason."""
-
-    status: pb.Status
-    reason: str = ""
-
-
-PASSED = Finding(pb.ACCEPTED)
 
 
 class Judge(Protocol):
@@ -88,9 +77,21 @@ class CompletionJudge:
 
     def judge(self, result: RunResult) -> Finding:
         """PREMATURE_EXIT unless the runner's record says that the tests ended."""
-        if result.record == _DONE:
-            return PASSED
-        return Finding(pb.PREMATURE_EXIT, "the program ended before the tests did")
+        flags, record = observed.split(result.record)
+        if record == _DONE:
+            return Finding(PASSED.status, flags=flags)
+        return Finding(pb.PREMATURE_EXIT, "the program ended before the tests did", flags=flags)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramJudge:
+    """Stands where a program of the task decides: the files that it is given, but for the output."""
+
+    files: Mapping[str, bytes]
+
+    def judge(self, result: RunResult) -> Finding:
+        """Nothing is wrong so far."""
+        return PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +104,63 @@ class PlannedCase:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything to run for one completion. `comparison` names the rule in the verdict."""
+    """Everything to run for a completion. `comparison` names the rule in the verdict."""
 
-    program: Program
     cases: tuple[PlannedCase, ...]
     comparison: str
     trust: pb.Trust = pb.OUTSIDE
+    mode: Mode = Mode.SCRIPT
+    function: str = ""
+    arguments_compared: bool = False
+    setup: str = ""
+    tests: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)  # beside the program, in its jail
+    solution_path: str = ""  # the program is a file there, and what runs are the tests
+    decided_by: JudgeProgram | None = None
+    is_conversation: bool = False
+    telling: tuple[tuple[str, ...], ...] = ()  # of the tests, see `tamper`
+
+    def program(self, language: str, source: str) -> Program:
+        """What to compile for this source."""
+        if self.solution_path:
+            return Program(language, "", self.mode, setup=self.setup, tests=self.tests)
+        setup, function = self.setup, self.function
+        if self.mode is Mode.CALL and language == "python":
+            setup, function = call_setup.setup_for(
+                source, function, arguments_compared=self.arguments_compared
+            )
+        return Program(language, source, self.mode, function=function, setup=setup, tests=self.tests)
+
+    def files_for(self, source: str) -> dict[str, bytes]:
+        """The files beside the program."""
+        if not self.solution_path:
+            return dict(self.files)
+        return {**self.files, self.solution_path: source.encode("utf-8", "surrogatepass")}
 
 
-def make_plan(program: Program, tests: pb.CodeTask | pb.TestSet, checker: Checker) -> Plan:
-    """The plan for a program (`language` canonical, SCRIPT mode) and its tests.
+def make_plan(
+    language: str,
+    tests: pb.CodeTask | pb.TestSet,
+    checker: Checker,
+    decided_by: JudgeProgram | None = None,
+    packages: str = "",
+) -> Plan:
+    """The plan for programs in a language (its canonical name).
 
+    `decided_by` is the task's checker or interactor, `packages` the directory of pytest in jails.
     Raises Ungradable if the tests cannot judge anything, RequestError if they are malformed.
     """
     test_format = tests.WhichOneof("tests")
     if test_format == "stdio":
-        plan = _plan_stdio(program, tests.stdio, checker)
+        plan = _plan_stdio(tests.stdio, checker, decided_by)
     elif test_format == "call":
-        plan = _plan_call(program, tests.call, checker)
+        plan = _plan_call(tests.call, checker)
+    elif test_format == "unit_test":
+        plan = _plan_unit_tests(tests.unit_test, packages)
+    elif test_format == "interactive" and decided_by is not None:
+        plan = _plan_conversation(tests.interactive, decided_by)
     else:
-        plan = _plan_asserts(program, tests.asserts)
+        plan = _plan_asserts(language, tests.asserts)
     if not plan.cases:
         raise Ungradable("the task has no tests")
     return plan
@@ -154,47 +192,97 @@ def _last_line(stderr: bytes) -> str:
     return last[:200].decode("utf-8", "replace").strip()
 
 
-def _plan_stdio(program: Program, tests: pb.StdioTests, checker: Checker) -> Plan:
+def _plan_stdio(tests: pb.StdioTests, checker: Checker, decided_by: JudgeProgram | None) -> Plan:
+    telling = tamper.telling_texts((case.input, case.output) for case in tests.cases)
+    if decided_by is not None:
+        cases = tuple(_decided_case(case.input, case.output, decided_by) for case in tests.cases)
+        return Plan(cases, f"{decided_by.protocol} checker", decided_by=decided_by, telling=telling)
     cases = tuple(
         PlannedCase(Case(stdin=case.input.encode()), OutputJudge(checker, case.output.encode()))
         for case in tests.cases
     )
-    return Plan(program, cases, checker.name)
+    return Plan(cases, checker.name, telling=telling)
 
 
-def _plan_call(program: Program, tests: pb.CallTests, checker: Checker) -> Plan:
-    function = tests.function.removeprefix("Solution.")
+def _decided_case(text: str, answer: str, by: JudgeProgram) -> PlannedCase:
+    given = {"input": text.encode(), "answer": answer.encode()}
+    return PlannedCase(Case(stdin=given["input"]), ProgramJudge(by.workplace(given)))
+
+
+def _plan_conversation(tests: pb.InteractiveTests, interactor: JudgeProgram) -> Plan:
     cases = tuple(
-        _call_case(case, f"call.cases[{index}]", checker.tolerance) for index, case in enumerate(tests.cases)
+        PlannedCase(
+            Case(),
+            ProgramJudge(
+                interactor.workplace({"input": case.input.encode(), "answer": case.answer.encode()})
+            ),
+        )
+        for case in tests.cases
+    )
+    comparison = f"{interactor.protocol} interactor"
+    return Plan(cases, comparison, decided_by=interactor, is_conversation=True)
+
+
+def _plan_call(tests: pb.CallTests, checker: Checker) -> Plan:
+    cases = tuple(
+        _call_case(tests, case, f"call.cases[{index}]", checker) for index, case in enumerate(tests.cases)
     )
     comparison = "values" if checker.tolerance is None else "values, floats within tolerance"
-    return Plan(_entered_by(program, function), cases, comparison)
+    return Plan(
+        cases,
+        comparison,
+        mode=Mode.CALL,
+        function=tests.function.removeprefix("Solution."),
+        arguments_compared=tests.compared == "arguments",
+        telling=tamper.telling_texts((case.args[1:-1], case.expected) for case in tests.cases),
+    )
 
 
-def _call_case(case: pb.CallCase, path: str, tolerance: Tolerance | None) -> PlannedCase:
-    arguments, expected = read_json(case.args, f"{path}.args"), read_json(case.expected, f"{path}.expected")
-    question = ValueJudge(lambda got: compare_values(expected, got, ValueRule.JSON, tolerance))
-    return PlannedCase(Case(call=encode(arguments)), question)
+def _call_case(tests: pb.CallTests, case: pb.CallCase, path: str, checker: Checker) -> PlannedCase:
+    arguments = read_json(case.args, f"{path}.args")
+    expected = read_json(case.expected, f"{path}.expected", nan=tests.nan_equal)
+
+    def question(got: Any) -> Difference | None:
+        return compare_values(
+            expected,
+            got,
+            ValueRule.JSON,
+            checker.tolerance,
+            typed_numbers=tests.numbers == "typed",
+            nan_equal=tests.nan_equal,
+        )
+
+    return PlannedCase(Case(call=encode(arguments)), ValueJudge(question))
 
 
-def _entered_by(program: Program, function: str) -> Program:
-    return Program(program.language, program.source, Mode.CALL, function=function)
+def _plan_unit_tests(tests: pb.UnitTests, packages: str) -> Plan:
+    path = tests.solution_path or unit_tests.DEFAULT_SOLUTION
+    judge = unit_tests.UnitTestJudge(tuple(tests.expected_tests))
+    return Plan(
+        (PlannedCase(Case(), judge),) if tests.files else (),
+        tests.framework,
+        pb.IN_PROCESS,
+        mode=Mode.ASSERTS,
+        setup=observed.BEFORE,
+        tests=unit_tests.runner_source(tests.framework, path, packages) + observed.AFTER,
+        files={name: content.encode() for name, content in tests.files.items()},
+        solution_path=path,
+    )
 
 
-def _plan_asserts(program: Program, tests: pb.AssertTests) -> Plan:
+def _plan_asserts(language: str, tests: pb.AssertTests) -> Plan:
     text = "\n".join(tests.tests)
     if not text.strip():
         raise Ungradable("the task has no tests")
-    if program.language != "python":
-        return _plan_beside(program, tests.setup, text)
+    if language != "python":
+        return _plan_beside(tests.setup, text)
     _check_python(tests.setup, "setup")
     _check_python(text, "tests")
-    return _plan_rewritten(program, tests, text) or _plan_beside(
-        program, tests.setup, _with_check_called(text, tests.entry_point)
-    )
+    rewritten = _plan_rewritten(tests, text)
+    return rewritten or _plan_watched(tests.setup, _with_check_called(text, tests.entry_point))
 
 
-def _plan_rewritten(program: Program, tests: pb.AssertTests, text: str) -> Plan | None:
+def _plan_rewritten(tests: pb.AssertTests, text: str) -> Plan | None:
     """The asserts as calls, judged outside; None if they are more than plain comparisons."""
     rewritten = rewrite(text, tests.entry_point) if not tests.setup.strip() else None
     if rewritten is None:
@@ -206,13 +294,19 @@ def _plan_rewritten(program: Program, tests: pb.AssertTests, text: str) -> Plan 
         )
     except Unsupported:  # an argument nested deeper than the encoding goes
         return None
-    return Plan(_entered_by(program, rewritten.function), cases, "asserts rewritten as calls")
+    comparison = "asserts rewritten as calls"
+    return Plan(cases, comparison, mode=Mode.CALL, function=rewritten.function)
 
 
-def _plan_beside(program: Program, setup: str, tests: str) -> Plan:
+def _plan_watched(setup: str, tests: str) -> Plan:
+    """Python test code in the program's own process, watched for what it leaves changed."""
+    return _plan_beside(f"{observed.BEFORE}\n{setup}", f"{tests}\n{observed.AFTER}")
+
+
+def _plan_beside(setup: str, tests: str) -> Plan:
     """Test code in the program's own process: all that can be done, and labelled so."""
-    inside = Program(program.language, program.source, Mode.ASSERTS, setup=setup, tests=tests)
-    return Plan(inside, (PlannedCase(Case(), CompletionJudge()),), "asserts", pb.IN_PROCESS)
+    case = PlannedCase(Case(), CompletionJudge())
+    return Plan((case,), "asserts", pb.IN_PROCESS, mode=Mode.ASSERTS, setup=setup, tests=tests)
 
 
 def _with_check_called(text: str, entry_point: str) -> str:

@@ -7,16 +7,21 @@ field is a path in the request, for example `code.call.cases[2].args`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.values import Unsupported, encode
 from server.errors import invalid
 from server.verify.code.checkers import CHECKERS, DEFAULT_CHECKER, Checker, Tolerance, make_checker
+from server.verify.code.judge_program import DEFAULT_PROTOCOL, PROTOCOLS
+from server.verify.code.unit_tests import DEFAULT_SOLUTION, FRAMEWORKS, is_plain_path
 
-TEST_FORMATS: tuple[str, ...] = ("stdio", "call", "asserts")
+TEST_FORMATS: tuple[str, ...] = ("stdio", "call", "asserts", "unit_test", "interactive")
+COMPARED: tuple[str, ...] = ("returned", "arguments")
+NUMBERS: tuple[str, ...] = ("equal", "typed")
 SCORINGS: tuple[str, ...] = ("all", "fraction")
-_NOT_YET = "not supported by this server version"
+
 # The rules that mean something for typed values: equality, or equality of numbers within a tolerance.
 _VALUE_CHECKERS = ("exact", DEFAULT_CHECKER, "floats")
 
@@ -26,6 +31,8 @@ def validate(task: pb.CodeTask) -> None:
     _check_scoring(task.scoring)
     test_format = task.WhichOneof("tests")
     checker_of(task, test_format or "")
+    if task.checker.WhichOneof("kind") == "program":
+        _check_judge_program(task.checker.program, task.checker.program.protocol, "code.checker.program")
     if test_format != "tests_hash":
         validate_tests(task, "code")
     elif not task.tests_hash:
@@ -38,17 +45,21 @@ def validate_tests(tests: pb.CodeTask | pb.TestSet, path: str) -> None:
     test_format = tests.WhichOneof("tests")
     if test_format is None:
         raise invalid(path or "tests", f"one of {', '.join(TEST_FORMATS)} is required")
-    if test_format not in TEST_FORMATS:
-        raise invalid(prefix + test_format, _NOT_YET)
     if test_format == "call":
         _check_call(tests.call, f"{prefix}call")
+    elif test_format == "unit_test":
+        _check_unit_tests(tests.unit_test, f"{prefix}unit_test")
+    elif test_format == "interactive":
+        _check_interactive(tests.interactive, f"{prefix}interactive")
 
 
 def checker_of(task: pb.CodeTask, test_format: str) -> Checker:
     """The checker that a task names, for tests of this format ("" while it is not known)."""
     kind = task.checker.WhichOneof("kind")
     if kind == "program":
-        raise invalid("code.checker.program", _NOT_YET)
+        if test_format not in ("", "stdio", "tests_hash"):
+            raise invalid("code.checker.program", "judges output, and only stdio tests have it")
+        return make_checker(DEFAULT_CHECKER)
     name = "floats" if kind == "floats" else task.checker.name or DEFAULT_CHECKER
     if name not in CHECKERS:
         raise invalid("code.checker", f"unknown checker {name!r}; known: {', '.join(CHECKERS)}")
@@ -57,10 +68,10 @@ def checker_of(task: pb.CodeTask, test_format: str) -> Checker:
     return make_checker(name, _tolerance(task.checker.floats) if kind == "floats" else None)
 
 
-def read_json(text: str, field: str) -> Any:
-    """A JSON value of the kind that a jail can be given; NaN and infinities are not JSON."""
+def read_json(text: str, field: str, *, nan: bool = False) -> Any:
+    """A JSON value of the kind that a jail can be given; NaN only where `nan` allows it, infinities never."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_only_nan if nan else _refuse_constant)
         encode(value)
     except (ValueError, RecursionError, Unsupported) as error:
         raise invalid(field, f"not a JSON value: {error}") from None
@@ -69,6 +80,10 @@ def read_json(text: str, field: str) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _only_nan(name: str) -> float:
+    return float("nan") if name == "NaN" else _refuse_constant(name)
 
 
 def _check_scoring(scoring: str) -> None:
@@ -93,4 +108,41 @@ def _check_call(tests: pb.CallTests, path: str) -> None:
     for index, case in enumerate(tests.cases):
         if not isinstance(read_json(case.args, f"{path}.cases[{index}].args"), list):
             raise invalid(f"{path}.cases[{index}].args", "must be a JSON array of the arguments")
-        read_json(case.expected, f"{path}.cases[{index}].expected")
+        read_json(case.expected, f"{path}.cases[{index}].expected", nan=tests.nan_equal)
+    _check_choice(tests.compared, COMPARED, f"{path}.compared")
+    _check_choice(tests.numbers, NUMBERS, f"{path}.numbers")
+
+
+def _check_choice(value: str, known: tuple[str, ...], field: str) -> None:
+    if value and value not in known:
+        raise invalid(field, f"{value!r} is not one of {', '.join(known)}")
+
+
+def _check_unit_tests(tests: pb.UnitTests, path: str) -> None:
+    if tests.framework not in FRAMEWORKS:
+        raise invalid(f"{path}.framework", f"{tests.framework!r} is not one of {', '.join(FRAMEWORKS)}")
+    _check_paths(tests.files, f"{path}.files")
+    if tests.solution_path:
+        _check_paths((tests.solution_path,), f"{path}.solution_path")
+    if (tests.solution_path or DEFAULT_SOLUTION) in tests.files:
+        raise invalid(f"{path}.files", "one of them is where the program goes")
+
+
+def _check_interactive(tests: pb.InteractiveTests, path: str) -> None:
+    _check_judge_program(tests.interactor, tests.protocol or DEFAULT_PROTOCOL, f"{path}.interactor")
+
+
+def _check_judge_program(asked: pb.Program | pb.CheckerProgram, protocol: str, path: str) -> None:
+    if protocol not in PROTOCOLS:
+        raise invalid(f"{path}.protocol", f"{protocol!r} is not one of {', '.join(PROTOCOLS)}")
+    if not asked.source:
+        raise invalid(f"{path}.source", "is required")
+    if not 0 <= asked.most_points < float("inf"):
+        raise invalid(f"{path}.most_points", "must be a finite number, not negative")
+    _check_paths(asked.files, f"{path}.files")
+
+
+def _check_paths(paths: Iterable[str], field: str) -> None:
+    for path in paths:
+        if not is_plain_path(path):
+            raise invalid(f"{field}[{path[:80]!r}]", "must be a plain relative path without '..'")

@@ -11,11 +11,13 @@ Two rules, by where the expected value came from:
     PYTHON   a literal of a rewritten assert: Python's own `==`, nothing looser and
              nothing stricter (True == 1, [1] != (1,), {1} == frozenset({1})).
 
-NaN equals nothing under either rule.
+NaN equals nothing under either rule, unless the task asks for it, as it may ask for
+ints and floats to be kept apart.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -36,6 +38,8 @@ class ValueRule(Enum):
 class _Comparison:
     rule: ValueRule
     tolerance: Tolerance | None
+    typed_numbers: bool = False
+    nan_equal: bool = False
 
     def first(self, path: str, expected: Any, got: Any) -> Difference | None:
         """The first difference at or below `path`, depth first."""
@@ -57,7 +61,9 @@ class _Comparison:
         """Equality of two values that are not both sequences or both dicts."""
         if self.rule is ValueRule.JSON and isinstance(expected, bool) is not isinstance(got, bool):
             return False
-        if expected == got:
+        if self.typed_numbers and isinstance(expected, float) is not isinstance(got, float):
+            return False
+        if expected == got or (self.nan_equal and _is_nan(expected) and _is_nan(got)):
             return True
         tolerance = self.tolerance if self._inexact(expected, got) else None
         return tolerance is not None and tolerance.accepts(expected, got)
@@ -98,15 +104,26 @@ class _Comparison:
         return renamed if len(renamed) == len(got) else got
 
 
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
 def _bits(number: float) -> int:
     return number.bit_length() if isinstance(number, int) else 0
 
 
 def compare_values(
-    expected: Any, got: Any, rule: ValueRule, tolerance: Tolerance | None = None
+    expected: Any,
+    got: Any,
+    rule: ValueRule,
+    tolerance: Tolerance | None = None,
+    *,
+    typed_numbers: bool = False,
+    nan_equal: bool = False,
 ) -> Difference | None:
     """The first difference with its path, or None when the values are equal.
 
     `tolerance`, if given, applies wherever two numbers meet of which one is a float.
+    `typed_numbers` keeps int and float apart; `nan_equal` makes NaN equal NaN.
     """
-    return _Comparison(rule, tolerance).first("", expected, got)
+    return _Comparison(rule, tolerance, typed_numbers, nan_equal).first("", expected, got)

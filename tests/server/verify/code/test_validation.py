@@ -52,15 +52,15 @@ def test_takes(task: dict[str, Any]) -> None:
         (call("[]", function="\u00e9"), "code.call.function"),
         ({**STDIO, "scoring": "best"}, "code.scoring"),
         ({**STDIO, "checker": pb.Checker(name="nearly")}, "code.checker"),
-        ({**STDIO, "checker": pb.Checker(program=pb.CheckerProgram())}, "code.checker.program"),
+        ({**STDIO, "checker": pb.Checker(program=pb.CheckerProgram())}, "code.checker.program.protocol"),
         ({**STDIO, "checker": pb.Checker(floats=pb.FloatTolerance(rel=-1))}, "code.checker.floats.rel"),
         (
             {**STDIO, "checker": pb.Checker(floats=pb.FloatTolerance(abs=float("nan")))},
             "code.checker.floats.abs",
         ),
         ({**call("[]"), "checker": pb.Checker(name="lines")}, "code.checker"),
-        ({"unit_test": pb.UnitTests()}, "code.unit_test"),
-        ({"interactive": pb.InteractiveTests()}, "code.interactive"),
+        ({"unit_test": pb.UnitTests()}, "code.unit_test.framework"),
+        ({"interactive": pb.InteractiveTests()}, "code.interactive.interactor.source"),
         ({"tests_hash": ""}, "code.tests_hash"),
     ],
 )

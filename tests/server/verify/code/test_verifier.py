@@ -222,14 +222,14 @@ async def test_check_is_called_once() -> None:
     check = "def check(c):\n    assert c(1)[0] == 1\n"
     sandbox = ScriptedSandbox([ran(record=b"done")])
     await judge(sandbox, asserts=pb.AssertTests(tests=[check], entry_point="f"))
-    assert sandbox.programs[0].tests == f"{check}\ncheck(f)\n"
+    assert sandbox.programs[0].tests.startswith(f"{check}\ncheck(f)\n")
 
 
 async def test_setup_keeps_asserts_beside_the_program() -> None:
     sandbox = ScriptedSandbox([ran(record=b"done")])
     tests = pb.AssertTests(tests=["assert f(1) == 1"], setup="import math")
     assert (await judge(sandbox, asserts=tests)).trust == pb.IN_PROCESS
-    assert sandbox.programs[0].setup == "import math"
+    assert sandbox.programs[0].setup.endswith("\nimport math")
 
 
 async def test_stderr_only_on_explain() -> None:

@@ -1,0 +1,127 @@
+"""Unit-test files: run beside the program, judged from the report and from the proof that the run ended.
+
+The report names each test and its outcome. A pass needs all of: the runner's record
+that the tests ended; at least one test; no test failed, broken or skipped; and every
+expected id among those that passed. Whatever runs in the tests' own process could forge
+all of it, so this format is IN_PROCESS.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+
+from protos.reward.v1 import reward_pb2 as pb
+from sandbox.types import RunResult
+from server.verify.code import observed
+from server.verify.code.findings import PASSED, Finding
+
+FRAMEWORKS: tuple[str, ...] = ("pytest", "unittest")
+DEFAULT_SOLUTION = "solution.py"
+_DONE = b"done"
+_PYTEST_PARTS = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTestJudge:
+    """Reads the report of one run."""
+
+    expected: tuple[str, ...]
+
+    def judge(self, result: RunResult) -> Finding:
+        """PREMATURE_EXIT without the proof of the end, WRONG_ANSWER for any test that did not pass."""
+        flags, record = observed.split(result.record)
+        if record is None or not record.endswith(_DONE):
+            return Finding(pb.PREMATURE_EXIT, "the program ended before the tests did", flags=flags)
+        report = _report(record.removesuffix(_DONE))
+        if report is None:
+            return Finding(pb.WRONG_ANSWER, "the tests' report cannot be read", flags=flags)
+        if isinstance(syntax := report.get("syntax"), str):
+            return Finding(pb.COMPILE_ERROR, syntax, flags=flags)
+        tests = report.get("tests")
+        reason = self._complaint(tests) if isinstance(tests, dict) else "the tests' report is malformed"
+        return (
+            Finding(pb.WRONG_ANSWER, reason, flags=flags) if reason else Finding(PASSED.status, flags=flags)
+        )
+
+    def _complaint(self, tests: Mapping[str, object]) -> str:
+        failed = [f"{name} {outcome}" for name, outcome in tests.items() if outcome != "passed"]
+        missing = [name for name in self.expected if name not in tests]
+        if failed:
+            return f"{len(failed)} of {len(tests)} tests did not pass: {_some(failed)}"
+        if missing:
+            return f"{len(missing)} expected tests did not run: {_some(missing)}"
+        return "" if tests else "no test was found"
+
+
+def _report(line: bytes) -> dict[str, object] | None:
+    try:
+        report = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return report if isinstance(report, dict) else None
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(name[:100] for name in names[:_MOST_NAMED])
+    return f"{shown}, ..." if len(names) > _MOST_NAMED else shown
+
+
+def runner_source(framework: str, solution: str, packages: str) -> str:
+    """What runs in the jail."""
+    return f"{_runner_text()}\n\nmain({framework!r}, {solution!r}, {packages!r})\n"
+
+
+@cache
+def _runner_text() -> str:
+    return Path(__file__).with_name("unit_test_runner.py").read_text(encoding="utf-8")
+
+
+def is_plain_path(path: str) -> bool:
+    """Whether it stays below the working directory."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and path == str(PurePosixPath(path)) and not path.startswith("/") and ".." not in parts
+
+
+def pytest_directory(cache_directory: str) -> str:
+    """Where jails find pytest: a copy of what this server has installed, below the directory that they see.
+
+    Empty if there is no such directory or no pytest.
+    """
+    if not cache_directory or importlib.util.find_spec("pytest") is None:
+        return ""
+    target = Path(os.path.realpath(cache_directory), f"pytest-{metadata.version('pytest')}")
+    if not target.exists():
+        _copy_pytest(target)
+    return str(target)
+
+
+def _copy_pytest(target: Path) -> None:
+    """Whole or not at all: another server may do the same at the same time."""
+    staged = target.with_name(f"{target.name}.{os.getpid()}")
+    staged.mkdir(parents=True)
+    for name in _PYTEST_PARTS:
+        _copy_module(name, staged)
+    try:
+        staged.rename(target)
+    except OSError:
+        shutil.rmtree(staged)  # another server was faster
+
+
+def _copy_module(name: str, target: Path) -> None:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        return  # an optional part that is not installed
+    if not spec.submodule_search_locations:
+        shutil.copy(spec.origin, target)
+        return
+    ignored = shutil.ignore_patterns("__pycache__", "*.so")
+    shutil.copytree(Path(spec.origin).parent, target / name, ignore=ignored)

@@ -1,0 +1,32 @@
+"""A verifier on real jails, and a short way to have a program judged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest_asyncio
+
+from protos.reward.v1 import reward_pb2 as pb
+from sandbox.sandbox import Sandbox, SandboxConfig
+from sandbox.types import Limits
+from server.locations import user_cache
+from server.verify.code.verifier import CodeVerifier, Options
+
+Judge = Callable[[str, pb.CodeTask], Awaitable[pb.Verdict]]
+LIMITS = Limits(cpu_seconds=1.5, wall_seconds=6.0, memory_bytes=256 << 20, output_bytes=1 << 20, processes=32)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def judge() -> AsyncIterator[Judge]:
+    """Judges a program (the whole completion) as a task says."""
+    cache = str(user_cache())
+    sandbox = Sandbox(SandboxConfig(slots=2, cache_directory=cache))
+    await sandbox.start()
+    verifier = CodeVerifier(sandbox, Options(cache_directory=cache))
+
+    async def judge(source: str, task: pb.CodeTask) -> pb.Verdict:
+        request = pb.VerifyRequest(completion=source, extraction="whole", explain=True, code=task)
+        return await verifier.verify(request, task, LIMITS)
+
+    yield judge
+    await sandbox.close()
