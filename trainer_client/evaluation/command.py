@@ -15,7 +15,6 @@ from trainer_client.errors import TrainerError
 from trainer_client.evaluation.endpoint import Endpoint, SamplingOptions
 from trainer_client.evaluation.page import page, text_table
 from trainer_client.evaluation.results import compare, results_of
-from trainer_client.evaluation.run import evaluate
 from trainer_client.evaluation.samples import Sample, read_samples
 from trainer_client.tasks.files import Question, read_questions
 
@@ -69,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _evaluate(options: argparse.Namespace) -> None:
     from trainer_client.client import AsyncRewardClient
+    from trainer_client.evaluation.run import evaluate
 
     if not options.endpoint or not options.model:
         raise TrainerError("--endpoint and --model are needed to sample")

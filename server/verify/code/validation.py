@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from protos.reward.v1 import reward_pb2 as pb
+from sandbox import languages
+from sandbox.errors import UnknownLanguage
 from sandbox.values import Unsupported, encode
 from server.errors import invalid
 from server.verify.code.checkers import CHECKERS, DEFAULT_CHECKER, Checker, Tolerance, make_checker
@@ -33,10 +35,22 @@ def validate(task: pb.CodeTask) -> None:
     checker_of(task, test_format or "")
     if task.checker.WhichOneof("kind") == "program":
         _check_judge_program(task.checker.program, task.checker.program.protocol, "code.checker.program")
+    if test_format == "call" and task.call.compared == "arguments":
+        _check_arguments_are_seen(task.language)
     if test_format != "tests_hash":
         validate_tests(task, "code")
     elif not task.tests_hash:
         raise invalid("code.tests_hash", "is empty")
+
+
+def _check_arguments_are_seen(language: str) -> None:
+    """Only Python's runner hands arguments back; that the language exists is not checked here."""
+    try:
+        name = languages.find(language).name
+    except UnknownLanguage:
+        return
+    if name != "python":
+        raise invalid("code.call.compared", f"'arguments' is for Python only, not for {name}")
 
 
 def validate_tests(tests: pb.CodeTask | pb.TestSet, path: str) -> None:

@@ -74,3 +74,15 @@ def test_a_test_set_is_named_without_a_prefix() -> None:
     with pytest.raises(RequestError) as refused:
         validate_tests(pb.TestSet(**call("[1")), "")
     assert refused.value.field == "call.cases[1].args"
+
+
+@pytest.mark.parametrize(("language", "refused"), [("python", False), ("py", False), ("cpp", True)])
+def test_only_python_hands_arguments_back(language: str, refused: bool) -> None:
+    task = pb.CodeTask(language=language, call=pb.CallTests(function="f", compared="arguments"))
+    task.call.cases.add(args="[[1]]", expected="[[1]]")
+    if not refused:
+        validate(task)
+        return
+    with pytest.raises(RequestError) as caught:
+        validate(task)
+    assert caught.value.field == "code.call.compared"
