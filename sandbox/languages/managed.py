@@ -121,9 +121,15 @@ MANAGED = (
             *("-cp", _classpath(_JUNIT_JARS), "-encoding", "UTF-8", "-proc:none", "-nowarn"),
             *("-d", "out", "{sources}"),
         ),
-        version_command=("java", "-cp", _classpath(_JUNIT_JARS), _JUNIT, "--version"),
+        version_command=("javac", "-version"),  # Debian's console launcher does not tell its own
         packages=("default-jdk-headless", "junit5"),
-        entry=(_JUNIT, "--scan-class-path={box}", "--disable-banner", "--disable-ansi-colors"),
+        entry=(
+            _JUNIT,
+            "--scan-class-path={box}",
+            "--disable-banner",
+            "--disable-ansi-colors",
+            "--fail-if-no-tests",
+        ),
         hello=_JUNIT_HELLO,
     ),
     _jvm(
