@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 
@@ -38,6 +39,10 @@ async def box(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     box = Sandbox(config)
     await box.start()
     assert await trial.next_submission_is_unaffected(box)
+    while (
+        box.launcher is not None and box.launcher.living_jails
+    ):  # or the next count would have the dying in it
+        await asyncio.sleep(0.01)
     yield box
     await box.close()
 
