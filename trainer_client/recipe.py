@@ -86,11 +86,11 @@ class Evaluation:
     `data` is a file of problems of any domain; empty: problems are generated.
     """
 
-    data: str = ""
     problems: int = 128
     every_steps: int = 20
     temperature: float = 0.6
     max_response_tokens: int = 96
+    data: str = ""
 
 
 @dataclass(frozen=True)
