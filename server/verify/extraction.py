@@ -105,8 +105,18 @@ def last_box(text: str) -> str | None:
     r"""The content of the balanced `\boxed{}` or `\fbox{}` that ends last, or of a later bare `\boxed 5`.
 
     Of nested boxes this is the outermost. What an earlier box says is a draft, and a box that
-    was cut off is no answer. Boxes with nothing but a comma or an "and" between them are one
-    answer: `\boxed{1} and \boxed{2}` is `1, 2`, which answers no gold that is one value.
+    was cut off is no answer. Boxes are never merged.
+    """
+    answer = None
+    for box in _boxes(text):
+        answer = box.content
+    return answer
+
+
+def joined_boxes(text: str) -> str | None:
+    r"""The last box with those before it that only a comma, an "and" or a name parts from it, as one list.
+
+    `\boxed{1} and \boxed{2}` is `1, 2`, which answers no gold that is one value.
     """
     answer: list[_Box] = []
     for box in _boxes(text):
@@ -115,9 +125,7 @@ def last_box(text: str) -> str | None:
         if answer and not _are_joined(text, answer[-1], box):
             answer.clear()
         answer.append(box)
-    contents = list(
-        dict.fromkeys(_without_outer_box(box.content) if len(answer) > 1 else box.content for box in answer)
-    )
+    contents = dict.fromkeys(_without_outer_box(box.content) for box in answer)
     return ", ".join(contents) if contents else None
 
 
@@ -157,6 +165,11 @@ def _bare_box(text: str, offset: int) -> str | None:
 def _last_boxed(text: str, language: str) -> Extraction | None:
     box = last_box(text)
     return None if box is None else Extraction(_without_outer_box(box), r"last \boxed{}")
+
+
+def _joined_boxes(text: str, language: str) -> Extraction | None:
+    boxes = joined_boxes(text)
+    return None if boxes is None else Extraction(boxes, r"joined \boxed{}")
 
 
 def _without_outer_box(content: str) -> str:
@@ -350,6 +363,7 @@ _RULES: dict[str, Callable[[str, str], Extraction | None]] = {
     "boxed_after_think": _last_boxed,
     "last_code_block": _last_code_block,
     "last_boxed": _last_boxed,
+    "joined_boxes": _joined_boxes,
     "first_code_block": _first_code_block,
     "answer_tag": _answer_tag,
     "final_answer": _final_answer,

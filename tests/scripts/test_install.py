@@ -46,7 +46,20 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a script of the copy on a PATH without a GPU's tools and without a Docker engine."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("basename", "bash", "cat", "cut", "dirname", "head", "id", "mkdir", "rm", "sed", "sha256sum", "sh"):
+    for name in (
+        "basename",
+        "bash",
+        "cat",
+        "cut",
+        "dirname",
+        "head",
+        "id",
+        "mkdir",
+        "rm",
+        "sed",
+        "sha256sum",
+        "sh",
+    ):
         (tools / name).symlink_to(str(shutil.which(name)))
 
     def call(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,69 @@
+"""Choices on which graders differ: each has a default and can be switched; an unknown one is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.verify.extraction import extract
+from server.verify.math.policy import NAMES, SETTINGS, read_policy
+from server.verify.math.quick import judge_quickly
+
+# gold, answer, the switched choice, whether the default accepts, whether the switched one does
+CHOICES = [
+    ("1/2", "2/4", {"fractions": "reduced"}, True, False),
+    ("1,2", "2,1", {"order": "kept"}, True, False),
+    ("3.14", "3,14", {"decimal_comma": "accepted"}, False, True),
+    ("0.3333", "1/3", {"tolerance": "0.01"}, False, True),
+    ("5", "5 cm", {"units": "required"}, True, False),
+    (r"5\text{ cm}", "5", {"units": "required"}, True, False),
+    ("5", "x=5", {"names": "refused"}, True, False),
+    ("35", r"35\%", {"percent": "kept"}, True, False),
+    (r"(0,\infty)", "x > 0", {"relations": "kept"}, True, False),
+    ("3.14", r"\approx 3.14", {"approximation": "refused"}, True, False),
+]
+
+
+@pytest.mark.parametrize(("gold", "answer", "settings", "by_default", "switched"), CHOICES)
+def test_a_choice_decides(
+    gold: str, answer: str, settings: dict[str, str], by_default: bool, switched: bool
+) -> None:
+    usual = judge_quickly(gold, answer)
+    chosen = judge_quickly(gold, answer, read_policy(settings))
+    assert usual is not None
+    assert chosen is not None
+    assert (usual.status == "correct", chosen.status == "correct") == (by_default, switched)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"colour": "red"}, "unknown choice 'colour'"),
+        ({"order": "reversed"}, "order is 'reversed'; known: any, kept"),
+        ({"tolerance": "much"}, "tolerance is 'much'"),
+        ({"tolerance": "0.5"}, "not in 0 to"),
+    ],
+)
+def test_what_is_unknown_is_named(settings: dict[str, str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        read_policy(settings)
+
+
+def test_every_choice_has_a_default() -> None:
+    assert set(NAMES) == {*SETTINGS, "tolerance"}
+    assert all(getattr(read_policy({}), name) == known[0] for name, known in SETTINGS.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "joined", "last"),
+    [
+        (r"so \boxed{1} and \boxed{2}", "1, 2", "2"),
+        (r"\boxed{1}, \boxed{1}", "1", "1"),
+        (r"\boxed{1} no, wrong: \boxed{2}", "2", "2"),
+        (r"\boxed{1}", "1", "1"),
+    ],
+)
+def test_boxes_are_joined_only_where_asked(text: str, joined: str, last: str) -> None:
+    found, usual = extract(text, "joined_boxes"), extract(text, "boxed_after_think")
+    assert found is not None
+    assert usual is not None
+    assert (found.text, usual.text) == (joined, last)
