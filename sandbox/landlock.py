@@ -55,7 +55,7 @@ _PUBLIC = (
 _DEVICES = tuple(f"/dev/{name}" for name in root.DEVICES)
 _DYING_SECONDS = 0.0005
 _PID = struct.Struct("q")
-_BYSTANDER = uids.BLOCK - 1  # the last uid of a launcher's block is no slot's
+_SLOTS = uids.BLOCK // 2  # the upper half of a launcher's uids are the slots' bystanders
 _FILTER = seccomp.build_filter(namespaces=False)
 
 
@@ -70,7 +70,6 @@ class Landlock:
         self._family = family
         self._as_root = os.geteuid() == 0
         self._first_uid = uids.first_uid(os.getpid())
-        self._bystander = self._first_uid + _BYSTANDER
         self._uid = -1  # of the present jail's programs
         self._launcher = -1  # the parent of a jail's first process
         self._visible: tuple[str, ...] = ()
@@ -115,13 +114,14 @@ class Landlock:
 
     def uid_of(self, slot: int) -> int:
         """A uid per slot that no other launcher of this host uses; an ordinary user has only its own."""
+        assert slot < _SLOTS
         return self._first_uid + slot if self._as_root else os.getuid()
 
     def sweep(self, slot: int) -> None:
         """Kills and reaps what a dead supervisor left, and empties the slot's directory."""
         while orphans := self._orphans(slot):
             if self._as_root:
-                _kill_all_of(self.uid_of(slot), self._bystander)
+                _kill_all_of(self.uid_of(slot))
             for pid in orphans:  # as an ordinary user's they have heard of the supervisor's death themselves
                 os.waitpid(pid, 0)
         trees.remove(self._slot_directory(slot))
@@ -196,11 +196,12 @@ class Landlock:
             os.chown(path, self._uid, -1)
             os.chmod(path, 0o700)
 
-    def renew_scratch(self, limits: Limits) -> None:
+    def renew_scratch(self, limits: Limits) -> bool:
         """Empties the writable places; `box` stays."""
         for path in (self._places.work, self._places.temporary):
             trees.empty(path)
             os.chmod(path, 0o700)
+        return False
 
     def scratch_bytes(self, limits: Limits) -> int:
         """Disk space in use; more than the memory limit if there are too many entries, too."""
@@ -236,7 +237,7 @@ class Landlock:
         if self._end is not None:
             self._kill_from_inside(self._end)
             return
-        _kill_all_of(self._uid, self._bystander)
+        _kill_all_of(self._uid)
         self._die_with_the_launcher()  # the change of uid made the kernel forget it
         self._kill_what_is_ours()
 
@@ -264,7 +265,6 @@ class Landlock:
         """In a forked run, last before the program: its limits, its rules, and no privilege left."""
         assert self._ruleset is not None
         rlimits.limit_run(
-            limits,
             memory_bytes=None if has_memory_group else limits.memory_bytes,
             processes=None if has_process_group else self._most_processes(limits),
         )
@@ -383,22 +383,24 @@ def _guard(pipe: int, base: str, first: int) -> None:
     os.setsid()
     try:
         os.read(pipe, 1)
-        for slot in range(_BYSTANDER if first else 0):
+        for slot in range(_SLOTS if first else 0):
             if os.path.exists(f"{base}/{slot}"):
-                _kill_all_of(first + slot, first + _BYSTANDER)
+                _kill_all_of(first + slot)
         trees.remove(base)
     finally:
         os._exit(0)
 
 
-def _kill_all_of(uid: int, bystander: int) -> None:
-    """Kills every process of a uid: under it, kill(-1) reaches those and no others, all at once.
+def _kill_all_of(uid: int) -> None:
+    """Kills every process of a slot's uid: under it, kill(-1) reaches those and no others, all at once.
 
     kill(2) compares the caller's real and effective uid with the target's real and saved one. So the real
-    uid is lent from `bystander`, under which nothing runs: as root it would reach all of root's processes.
-    With root's as the saved one the caller is out of reach itself, and finds its way back. It needs no
-    new process, which a program that has used up every process would make impossible.
+    uid is lent from a bystander, under which nothing runs: as root it would reach all of root's processes.
+    Each slot has a bystander of its own, or whoever does the same for another slot would be reached.
+    With root's as the saved one the caller is out of its programs' reach, and finds its way back. It needs
+    no new process, which a program that has used up every process would make impossible.
     """
+    bystander = uid + _SLOTS
     os.setresuid(bystander, uid, 0)
     try:
         if uid > 0 and os.getresuid() == (bystander, uid, 0) and not _may_signal_root():

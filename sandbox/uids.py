@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-BLOCK = 256  # uids of one launcher
-_BLOCKS, _FIRST = 1 << 22, 1 << 20
+BLOCK = 1024  # uids of one launcher
+_BLOCKS, _FIRST = 1 << 21, 1 << 20
 _FEW_FIRST = 1000
 _SPREAD = 0x9E3779B1  # odd, so that distinct pid namespaces and pids stay distinct modulo a power of two
 

@@ -70,7 +70,7 @@ async def until(condition: Callable[[], object]) -> None:
 def uids_of(box: Sandbox) -> set[int]:
     assert box.launcher is not None
     first = landlock.uids.first_uid(box.launcher.info.pid)
-    return set(range(first, first + landlock._BYSTANDER))
+    return set(range(first, first + landlock._SLOTS))
 
 
 async def leave_a_daemon(box: Sandbox) -> asyncio.Task[None]:
@@ -155,31 +155,42 @@ async def test_a_link_out_of_scratch_leads_the_supervisor_nowhere(box: Sandbox, 
     assert list(target.iterdir()) == []
 
 
-def test_killing_by_uid_reaches_that_uid_and_nobody_else() -> None:
-    """In a pid namespace of its own, where a mistake would end only what is inside."""
+def printed_in_a_pid_namespace(script: str) -> str:
+    """What a script prints where a mistaken kill(-1) would end only what is inside."""
     if os.geteuid() != 0 or backends.problem("namespaces"):
         pytest.skip("needs root, and namespaces to be safe in")
+    python = Path(".venv/bin/python").absolute()
+    shell = ("sh", "-c", f'{python} -c "$1"; exit $?', "sh", script)
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *shell]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout.strip() or done.stderr
+
+
+def test_killing_by_uid_reaches_that_uid_and_nobody_else() -> None:
     script = (
         "import subprocess, time\nfrom sandbox.landlock import _kill_all_of\n"
         "sleepers = {uid: subprocess.Popen(['sleep', '600'], user=uid) for uid in (0, 70001, 70002)}\n"
-        "_kill_all_of(70001, 70255)\nsleepers[70001].wait()\n"
+        "_kill_all_of(70001)\nsleepers[70001].wait()\n"
         "print([uid for uid, sleeper in sleepers.items() if sleeper.poll() is None])"
     )
-    python = Path(".venv/bin/python").absolute()
-    command = [
-        "unshare",
-        "--pid",
-        "--fork",
-        "--mount-proc",
-        "--kill-child",
-        "sh",
-        "-c",
-        f'{python} -c "$1"; exit $?',
-        "sh",
-        script,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.strip() == "[0, 70002]", done.stderr
+    assert printed_in_a_pid_namespace(script) == "[0, 70002]"
+
+
+def test_killing_by_uid_does_not_reach_who_kills_by_another() -> None:
+    script = (
+        "import os, signal\nfrom sandbox import landlock\n"
+        "real, order, answer = os.kill, os.pipe(), os.pipe()\n"
+        "def stay(pid, number):\n"  # in the midst of its own killing, under the uids lent for it
+        "    if pid == -1:\n        os.write(answer[1], b'inside ')\n        os.read(order[0], 1)\n"
+        "        os.write(answer[1], b'alive')\n        os._exit(0)\n"
+        "    real(pid, number)\n"
+        "killer = os.fork()\n"
+        "if killer == 0:\n    os.kill = stay\n    landlock._kill_all_of(70001)\n"
+        "os.close(answer[1])\nheard = os.read(answer[0], 7)\n"
+        "landlock._kill_all_of(70002)\nos.write(order[1], b'x')\n"
+        "print(heard + os.read(answer[0], 7))"
+    )
+    assert printed_in_a_pid_namespace(script) == "b'inside alive'"
 
 
 def test_a_kernel_without_landlock_is_unfit(monkeypatch: pytest.MonkeyPatch) -> None:
