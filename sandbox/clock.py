@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 
 from sandbox import syscalls as sys_
-from sandbox.cgroups import Group
 from sandbox.confinement import Confinement
 from sandbox.memory import Watch
 from sandbox.types import Limits, Outcome
@@ -20,24 +19,49 @@ _STARVED_POLL_SECONDS = 0.05
 _CORES = os.cpu_count() or 1
 
 
+class Waits:
+    """How long this process and another one were ready to run and had no core, since they began."""
+
+    def __init__(self, other: int) -> None:
+        self._descriptors = []
+        for pid in (os.getpid(), other):
+            with contextlib.suppress(OSError):  # a kernel without these statistics
+                self._descriptors.append(os.open(f"/proc/{pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC))
+
+    def seconds(self) -> float:
+        """Of both together; without what has ended."""
+        total = 0.0
+        for descriptor in self._descriptors:
+            with contextlib.suppress(OSError):
+                total += _Task.read(descriptor).waited
+        return total
+
+    def close(self) -> None:
+        """Lets go of what is read."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+
+
 class Clock:
     """One run's. Time is CPU time, of every process of the run; the wall clock is a backstop."""
 
     def __init__(
-        self, group: Group, limits: Limits, confinement: Confinement, template: int, memory: Watch
+        self, limits: Limits, confinement: Confinement, template: int, waits: Waits, memory: Watch
     ) -> None:
-        self._group = group
+        self._group = memory.group
         self._limits = limits
         self._confinement = confinement
         self._template = template  # its work is not the program's
+        self._waits = waits
         self._memory = memory
         self._most_wall_seconds = limits.wall_seconds * STARVATION_FACTOR
         self._started = time.monotonic()
-        self._group_before = group.cpu_seconds
+        self._group_before = self._group.cpu_seconds
         self._ours_before = self._ours()
-        self._waited_before = _waited_seconds(template) + _waited_seconds(os.getpid())
+        self._waited_before = waits.seconds()
         self._crowding = 0.0
         self._used = 0.0
+        self._due = self._started + self._patience_seconds()
 
     def wall_seconds(self) -> float:
         """Since the start."""
@@ -57,6 +81,10 @@ class Clock:
         return ours
 
     def patience_seconds(self) -> float:
+        """How long from now no limit can be exceeded; not above 0 when it is time to look."""
+        return self._due - time.monotonic()
+
+    def _patience_seconds(self) -> float:
         """How long no limit can be exceeded, if every core worked for this program."""
         cpu_left = (self._limits.cpu_seconds - self._used) / _CORES
         wall_left = self._limits.wall_seconds - self.wall_seconds()
@@ -66,7 +94,12 @@ class Clock:
         return max(_POLL_FLOOR_SECONDS, min(cpu_left, wall_left, watched))
 
     def exceeded(self) -> Outcome | None:
-        """The limit that is used up, if one is."""
+        """The limit that is used up, if one is; to be asked when patience is at its end."""
+        limit = self._exceeded()
+        self._due = time.monotonic() + self._patience_seconds()
+        return limit
+
+    def _exceeded(self) -> Outcome | None:
         self._used = self._measure()
         if self._used > self._limits.cpu_seconds:
             return Outcome.TIME_LIMIT
@@ -106,7 +139,7 @@ class Clock:
             return math.inf  # one has just ended: the next look finds the end, or others
         living = sum(task.ran for task in tasks)
         ended = max(0.0, self._used - living)
-        ours = _waited_seconds(self._template) + _waited_seconds(os.getpid()) - self._waited_before
+        ours = self._waits.seconds() - self._waited_before
         return sum(task.waited for task in tasks) + ours + ended * self._crowding
 
 
@@ -119,21 +152,19 @@ class _Task:
 
     @classmethod
     def of(cls, path: str) -> _Task:
-        """From the first two fields of a schedstat file, see the kernel's sched-stats.rst."""
+        """From a schedstat file. Raises OSError once the task is gone."""
         with open(path, "rb", buffering=0) as file:
-            ran, waited = file.read(64).split()[:2]
+            return cls.read(file.fileno())
+
+    @classmethod
+    def read(cls, descriptor: int) -> _Task:
+        """The first two fields, see the kernel's sched-stats.rst. Raises OSError once the task is gone."""
+        ran, waited = os.pread(descriptor, 64, 0).split()[:2]
         return cls(int(ran) / 1e9, int(waited) / 1e9)
 
 
 def _threads(pid: int) -> list[str]:
     return [f"/proc/{pid}/task/{thread}/schedstat" for thread in os.listdir(f"/proc/{pid}/task")]
-
-
-def _waited_seconds(pid: int) -> float:
-    try:
-        return _Task.of(f"/proc/{pid}/schedstat").waited
-    except OSError:
-        return 0.0  # it has ended
 
 
 def _waiting_for_a_second() -> float:

@@ -65,8 +65,11 @@ class Confinement(Protocol):
     def mount_scratch(self, limits: Limits) -> None:
         """Makes the writable places, empty."""
 
-    def renew_scratch(self, limits: Limits) -> None:
-        """Empties the writable places if the last run left anything; `box` stays."""
+    def renew_scratch(self, limits: Limits) -> bool:
+        """Empties the writable places if the last run left anything; `box` stays.
+
+        Returns whether `work` is another directory than before, so that whoever stands in it must go there.
+        """
 
     def scratch_bytes(self, limits: Limits) -> int:
         """What lies in the writable places and is not counted as memory by the kernel; 0 if all of it is."""

@@ -73,10 +73,11 @@ class Container:
         for path in (PLACES.work, PLACES.temporary):
             os.chown(path, self._uid, -1)
 
-    def renew_scratch(self, limits: Limits) -> None:
+    def renew_scratch(self, limits: Limits) -> bool:
         """Empties the writable places; `box` stays."""
         for path in (PLACES.work, PLACES.temporary, _SHARED_MEMORY):
             trees.empty(path)
+        return False
 
     def scratch_bytes(self, limits: Limits) -> int:
         """All of it is tmpfs, which the kernel counts as memory."""
@@ -100,7 +101,6 @@ class Container:
     def confine(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> None:
         """In a forked run, last before the program: its limits, and no privilege left."""
         rlimits.limit_run(
-            limits,
             memory_bytes=None if has_memory_group else limits.memory_bytes,
             processes=None if has_process_group else limits.processes,
         )

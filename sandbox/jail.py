@@ -111,8 +111,12 @@ class Jail:
 
     def _do_reset(self, frame: Frame) -> Frame:
         """Clean scratch places, as in a fresh jail."""
-        self._confinement.renew_scratch(self._limits)
+        self._clean()
         return Frame({"ok": True})
+
+    def _clean(self) -> None:
+        if self._confinement.renew_scratch(self._limits) and self._supervisor is not None:
+            self._supervisor.move()
 
     def _do_fetch(self, frame: Frame) -> Frame:
         """Reads regular files back; what is missing, a link or too large is left out."""
@@ -147,7 +151,7 @@ class Jail:
     def _do_run(self, frame: Frame, ends: conversation.Ends | None = None) -> Frame:
         """One run of the program: a fork, supervised to its end."""
         if not frame.header.get("keep_files"):
-            self._confinement.renew_scratch(self._limits)
+            self._clean()
         self._limit_the_program_again()
         command, arguments = frame.header["command"], frame.header["arguments"]
         argv = tuple(self._argv(command, arguments)) if command or arguments else ()

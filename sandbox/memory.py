@@ -35,7 +35,7 @@ class Watch:
         self, group: Group, limits: Limits, confinement: Confinement, template: int, *, forked: bool
     ) -> None:
         """`forked`: the program runs in a fork of `template` and shares its memory, without an exec."""
-        self._group = group
+        self.group = group
         self._limits = limits
         self._confinement = confinement
         self._template = template
@@ -78,7 +78,7 @@ class Watch:
             return self.peak_bytes > self._limits.memory_bytes
         if self._kills() <= self._kills_before:
             return False
-        if self._group.reached_memory_limit is False:
+        if self.group.reached_memory_limit is False:
             raise KilledForOthers("a process was killed for memory, and its jail was below its limit")
         return True
 
@@ -92,7 +92,7 @@ class Watch:
 
     def _kills(self) -> int:
         # The host's count has other people's in it, and takes longer to read.
-        return self._group.out_of_memory_kills if self._held_by_group else _host_kills()
+        return self.group.out_of_memory_kills if self._held_by_group else _host_kills()
 
     def _processes_bytes(self, allowed: int) -> int:
         pids = [pid for pid in self._confinement.processes() if pid != self._template]

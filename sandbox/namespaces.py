@@ -94,12 +94,13 @@ class Namespaces:
         for path in root.SCRATCH:
             self._mount_one(path, limits)
 
-    def renew_scratch(self, limits: Limits) -> None:
+    def renew_scratch(self, limits: Limits) -> bool:
         """Mounts a writable place anew if the last run left anything in it."""
-        for path in root.SCRATCH:
-            if path != "/box" and os.listdir(path):
-                sys_.unmount(path)
-                self._mount_one(path, limits)
+        filled = [path for path in root.SCRATCH if path != "/box" and _holds_anything(path)]
+        for path in filled:
+            sys_.unmount(path)
+            self._mount_one(path, limits)
+        return _PLACES.work in filled
 
     def _mount_one(self, path: str, limits: Limits) -> None:
         size = max(limits.memory_bytes, 64 << 20)
@@ -133,7 +134,6 @@ class Namespaces:
     def confine(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> None:
         """In a forked run, last before the program: its limits, and no privilege left."""
         rlimits.limit_run(
-            limits,
             memory_bytes=None if has_memory_group else limits.memory_bytes,
             processes=None if has_process_group else limits.processes,
         )
@@ -142,6 +142,12 @@ class Namespaces:
         else:
             sys_.drop_capabilities()
         sys_.become_dumpable()  # its own /proc/self, and with it /dev/stdin, is the program's again
+
+
+def _holds_anything(mount_point: str) -> bool:
+    """Whether a tmpfs has an inode besides its root."""
+    status = os.statvfs(mount_point)
+    return status.f_files - status.f_ffree > 1
 
 
 def _filled_bytes(mount_point: str) -> int:

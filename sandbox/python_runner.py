@@ -31,6 +31,7 @@ from sandbox.types import Mode
 
 _USUAL_PATH = "/box/main.py"  # what can be prepared in the launcher, is
 CALL_MODULE = "solution"
+_MOST_LOADED_BYTES = 1 << 20  # what a template takes into its own memory
 _REHEARSALS = 20  # the interpreter specialises a function after eight calls
 _REHEARSAL = """
 def double(text):
@@ -54,14 +55,26 @@ def execute(brief: Brief) -> NoReturn:
     main = _main_of(brief.job)
     sys.argv = [brief.job.places.script, *brief.argv]
     sys.orig_argv = ["python3", *sys.argv]
-    own = template.serve(brief)
+    own, code = template.serve(brief, _loaded)
     if own is not brief:
         sys.argv[1:] = own.argv
         sys.orig_argv[2:] = own.argv
-    code = _code(own.job)
+    if code is None:
+        code = _code(own.job)
+    os.close(streams.CODE)
     gc.enable()
     status = _guarded(lambda: _enter(own.job, code, main))
     _leave(main, status)
+
+
+def _loaded() -> types.CodeType | None:
+    """In the template: the program as its first run parsed it; a large one is left to each fork."""
+    parsed = streams.parsed_code(_MOST_LOADED_BYTES)
+    if not parsed:
+        return None
+    code: types.CodeType = marshal.loads(parsed)  # noqa: S302 - our own parser's output
+    gc.freeze()
+    return code
 
 
 def prepare() -> None:
@@ -105,9 +118,8 @@ def _rehearse() -> None:
 
 def _code(job: Job) -> types.CodeType:
     """The compiled program: from the first run's parser, or parsed now and handed over."""
-    parsed = streams.parsed_code()
+    parsed = streams.parsed_code(sys.maxsize)
     if parsed:
-        os.close(streams.CODE)
         return marshal.loads(parsed)  # type: ignore[no-any-return]  # noqa: S302 - our own parser's output
     try:
         code = compile(job.source, job.places.script, "exec", dont_inherit=True)
@@ -116,7 +128,6 @@ def _code(job: Job) -> types.CodeType:
         streams.refuse_code(text.encode("utf-8", "replace"))
         os._exit(1)
     streams.hand_over_code(marshal.dumps(code))
-    os.close(streams.CODE)
     return code
 
 

@@ -21,13 +21,17 @@ def limit_all_runs(limits: Limits) -> None:
     limit(resource.RLIMIT_FSIZE, max(FILE_BYTES, limits.output_bytes))
 
 
-def limit_run(limits: Limits, *, memory_bytes: int | None, processes: int | None) -> None:
+def limit_cpu(limits: Limits) -> None:
+    """For each process that inherits it: the second wall behind what the supervisor measures."""
+    cpu = int(limits.cpu_seconds) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+
+
+def limit_run(*, memory_bytes: int | None, processes: int | None) -> None:
     """In a forked run: the second wall behind what the supervisor measures.
 
     `memory_bytes` (per process) and `processes` (per uid) are None where a control group limits them.
     """
-    cpu = int(limits.cpu_seconds) + 2
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
     if memory_bytes is not None:
         limit(resource.RLIMIT_DATA, memory_bytes)
     if processes is not None:

@@ -19,7 +19,7 @@ from sandbox.types import Mode
 
 STDERR_TAIL_BYTES = 64 << 10
 CALL, RECORD, CODE, ARGV, ORDERS = 3, 4, 5, 6, 7
-_PLACES = 8
+PLACES = 8
 _CHUNK = 1 << 18
 _PARSED, _REFUSED = b"C", b"E"
 
@@ -30,9 +30,9 @@ def reserve_program_descriptors() -> None:
     Whatever is opened later lies above them and can be moved down without a collision.
     """
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    connections = [fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, 3) for _ in range(_PLACES)]
+    connections = [fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, 3) for _ in range(PLACES)]
     for descriptor in (null, *connections):
-        if descriptor >= _PLACES:
+        if descriptor >= PLACES:
             os.close(descriptor)
 
 
@@ -160,7 +160,7 @@ class Streams:
                 os.close(place)
             else:
                 os.dup2(descriptor, place, inheritable=place <= RECORD)
-        os.closerange(_PLACES, KEPT_DESCRIPTORS)
+        os.closerange(PLACES, KEPT_DESCRIPTORS)
 
     def let_go(self) -> None:
         """In the supervisor, once the template has them: ends of a conversation must have one holder."""
@@ -181,9 +181,10 @@ class Streams:
 # In a forked run, before its program starts.
 
 
-def parsed_code() -> bytes:
-    """The program as an earlier run's parser left it; empty in the first."""
-    return os.pread(CODE, os.fstat(CODE).st_size, 0)[1:]
+def parsed_code(most_bytes: int) -> bytes:
+    """The program as an earlier run's parser left it; empty in the first, and if it is larger."""
+    size = os.fstat(CODE).st_size
+    return os.pread(CODE, size, 0)[1:] if size <= most_bytes else b""
 
 
 def hand_over_code(code: bytes) -> None:

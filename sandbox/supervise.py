@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from sandbox import syscalls as sys_
 from sandbox import template
 from sandbox.cgroups import Group
-from sandbox.clock import Clock
+from sandbox.clock import Clock, Waits
 from sandbox.confinement import Confinement
 from sandbox.conversation import Ends
 from sandbox.memory import Watch
@@ -31,6 +31,7 @@ from sandbox.types import Limits, Outcome
 
 # Supervisor and template, which are in the group beside the program.
 _OUR_PROCESSES = 2
+_RUNS_OF_A_TEMPLATE = 500  # its forks inherit their limit on CPU time, which it must not reach itself
 _TEMPLATE_BYTES = 1 << 20  # what a template's own memory comes to, generously
 
 
@@ -84,7 +85,9 @@ class _Template:
     pid: int
     streams: Streams
     poll: select.poll
+    waits: Waits
     drains: dict[int, Drain] = field(default_factory=dict)
+    runs: int = 0
 
 
 def limit_group(group: Group, limits: Limits) -> None:
@@ -120,12 +123,13 @@ class Supervisor:
 
     def run(self, stdin: bytes, call: bytes, argv: tuple[str, ...], ends: Ends | None) -> Run:
         """One run of the program; `argv` empty is the job's own. Raises RuntimeError if none could begin."""
-        if ends is not None:
+        if ends is not None or (self._template is not None and self._template.runs >= _RUNS_OF_A_TEMPLATE):
             self.retire()
         living = self._template or self._start(ends)
+        living.runs += 1
         living.streams.fill(stdin, call, json.dumps(argv).encode() if argv else b"")
         self._prepare_group(living)
-        clock = Clock(self._group, self._limits, self._confinement, living.pid, self._memory)
+        clock = Clock(self._limits, self._confinement, living.pid, living.waits, self._memory)
         living.streams.orders.send(template.OTHER_ARGV if argv else template.USUAL)
         stopped = self._watch(living, clock)
         end = self._end(living, stopped)
@@ -154,12 +158,12 @@ class Supervisor:
         for drain in plumbing.drains:
             poll.register(drain.descriptor, select.POLLIN)
         drains = {drain.descriptor: drain for drain in plumbing.drains}
-        self._template = _Template(pid, plumbing, poll, drains)
+        self._template = _Template(pid, plumbing, poll, Waits(pid), drains)
         return self._template
 
     def _become_template(self, plumbing: Streams, *, once: bool) -> NoReturn:
         try:
-            template.prepare(plumbing)
+            template.prepare(plumbing, self._job.places.work, self._limits)
         except BaseException:  # noqa: BLE001 - the supervisor must see a template that ended, not a stuck one
             traceback.print_exc()
             os._exit(70)
@@ -171,6 +175,7 @@ class Supervisor:
                 self._confinement,
                 has_memory_group=self._group.limits_memory,
                 has_process_group=self._group.limits_processes,
+                own_session=os.geteuid() != 0,
                 once=once,
             )
         )
@@ -189,7 +194,7 @@ class Supervisor:
         connection = self._connection.fileno()
         while True:
             reported = False
-            for descriptor, _ in living.poll.poll(clock.patience_seconds() * 1000):
+            for descriptor, _ in living.poll.poll(max(0.0, clock.patience_seconds()) * 1000):
                 if descriptor == orders:
                     reported = True
                 elif descriptor == connection:
@@ -201,7 +206,7 @@ class Supervisor:
                         return Outcome.OUTPUT_LIMIT
             if reported:
                 return None
-            if (limit := clock.exceeded()) is not None:
+            if clock.patience_seconds() <= 0 and (limit := clock.exceeded()) is not None:
                 return limit
 
     def _end(self, living: _Template, stopped: Outcome | None) -> _End:
@@ -313,6 +318,11 @@ class Supervisor:
             return max(end.resident_bytes, self._memory.peak_bytes)
         return max(0, peak - self._baseline_bytes)
 
+    def move(self) -> None:
+        """The working directory is another one: a present template goes there."""
+        if self._template is not None:
+            self._template.streams.orders.send(template.MOVED)
+
     def retire(self) -> None:
         """Ends the present template, if there is one, and whatever else there is."""
         if (living := self._template) is not None:
@@ -321,4 +331,5 @@ class Supervisor:
 
     def _forget(self, living: _Template) -> None:
         living.streams.close()
+        living.waits.close()
         self._template = None

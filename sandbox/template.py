@@ -3,9 +3,10 @@
 It is a fork of the supervisor, and does nothing but fork when it is told to, wait, and
 report what it waited for. So neither side pays for the other's memory: what the
 supervisor writes between two runs is not copied by a fork, and what a fork shares stays
-as it was. It has root's uid where the jail has, holds the program's descriptors in
-their places, and has unwound to the interpreter's top: a run begins with an empty
-stack, as under a plain interpreter.
+as it was. What can be done once for all forks, it has done: it has root's uid where the
+jail has, holds the program's descriptors in their places, stands in its working
+directory, and has unwound to the interpreter's top: a run begins with an empty stack,
+as under a plain interpreter.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import os
 import signal
 import struct
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from sandbox import streams
+from sandbox import rlimits, streams
 from sandbox import syscalls as sys_
 from sandbox.confinement import Confinement, Places
 from sandbox.types import Limits, Mode
 
-USUAL, OTHER_ARGV = b"-", b"a"  # orders
+T = TypeVar("T")
+USUAL, OTHER_ARGV, MOVED = b"-", b"a", b"m"  # orders; MOVED: the working directory is a new one
 UNFIT = b"!"  # a report: the fork could not be confined
 REPORT = struct.Struct("<iddQ")  # wait status, user and system seconds, peak resident bytes
 _ENVIRONMENT = {
@@ -57,6 +60,7 @@ class Brief:
     confinement: Confinement
     has_memory_group: bool
     has_process_group: bool
+    own_session: bool  # for each run: where its uid is the template's, its signals would reach that
     once: bool  # for a single run, whose standard streams nobody else may hold
 
 
@@ -68,25 +72,38 @@ class Become(BaseException):
         self.brief = brief
 
 
-def prepare(plumbing: streams.Streams) -> None:
+def prepare(plumbing: streams.Streams, work: str, limits: Limits) -> None:
     """In the forked template, while it is still deep in the supervisor's stack."""
     descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     os.write(descriptor, b"1000")  # the kernel must take a program, not the supervisor
     os.close(descriptor)
     plumbing.take_places()
     os.umask(0o022)
+    os.setsid()
+    os.chdir(work)
+    rlimits.limit_cpu(limits)
     sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def serve(brief: Brief) -> Brief:
-    """Forks at each order; returns in the fork alone, confined, with the run's own argv."""
+def serve(brief: Brief, load: Callable[[], T | None]) -> tuple[Brief, T | None]:
+    """Forks at each order; returns in the fork alone, confined, with the run's own argv.
+
+    `load` is asked before a fork for what an earlier run has left to those that follow, until there is
+    something; the forks get it ready-made.
+    """
+    loaded = None
     while True:
         order = os.read(streams.ORDERS, 1)
         if not order:
             os._exit(0)
+        if order == MOVED:
+            os.chdir(brief.job.places.work)
+            continue
+        if loaded is None:
+            loaded = load()
         pid = sys_.fork_plainly()
         if pid == 0:
-            return _begin(brief, order)
+            return _begin(brief, order), loaded
         if brief.once:
             os.close(0)
             os.close(1)
@@ -100,8 +117,8 @@ def _begin(brief: Brief, order: bytes) -> Brief:
     try:
         if order == OTHER_ARGV:
             brief = replace(brief, argv=tuple(json.loads(streams.read_whole(streams.ARGV))))
-        os.setsid()
-        os.chdir(brief.job.places.work)
+        if brief.own_session:
+            os.setsid()
         brief.confinement.confine(
             brief.limits,
             has_memory_group=brief.has_memory_group,
@@ -111,8 +128,7 @@ def _begin(brief: Brief, order: bytes) -> Brief:
         traceback.print_exc()
         os.write(streams.ORDERS, UNFIT)
         os._exit(70)
-    os.close(streams.ORDERS)
-    os.close(streams.ARGV)
+    os.closerange(streams.ARGV, streams.PLACES)
     if brief.job.kind != "python":
         _exec(brief)
     return brief
