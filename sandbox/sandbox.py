@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox import backends, cgroups
 from sandbox.containers import ContainerConfig, make_jails
@@ -33,11 +33,32 @@ class SandboxConfig:
 
     isolation: str = "auto"  # a backend's name, or the strongest that this host gives without being asked
     slots: int = 0  # jails at work at once; 0: one per available core
+    jails: int = 0  # most jails that a gate of the caller's lets in at once; 0: as many as slots
     artefact_cache_bytes: int = 1 << 30
     cache_directory: str = ""  # precompiled headers; empty: no precompiling
     languages: tuple[str, ...] = ("python", "cpp")  # tested at the start, the others before their first use
     binds: tuple[str, ...] = ()  # further host directories that programs may read
     containers: ContainerConfig = field(default_factory=ContainerConfig)  # for the docker backend alone
+
+
+class SlotGate(Protocol):
+    """Who decides which jail is next."""
+
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """Waits for its turn and holds a slot until the block ends."""
+
+
+class FirstComeGate:
+    """Slots in the order in which they are asked for."""
+
+    def __init__(self, slots: int) -> None:
+        self._free = asyncio.Semaphore(slots)
+
+    @contextlib.asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """One of the slots, until the block ends."""
+        async with self._free:
+            yield
 
 
 class Sandbox:
@@ -47,10 +68,10 @@ class Sandbox:
     does is data.
     """
 
-    def __init__(self, config: SandboxConfig | None = None) -> None:
+    def __init__(self, config: SandboxConfig | None = None, gate: SlotGate | None = None) -> None:
         self._config = config or SandboxConfig()
         self.slots = self._config.slots or len(os.sched_getaffinity(0))
-        self._free = asyncio.Semaphore(self.slots)
+        self._gate = gate or FirstComeGate(self.slots)
         self._toolchain = Toolchain(
             self._jail,
             cache_bytes=self._config.artefact_cache_bytes,
@@ -145,7 +166,7 @@ class Sandbox:
     async def _jail(
         self, opening: dict[str, Any], blobs: Sequence[bytes], limits: Limits
     ) -> AsyncIterator[Session]:
-        async with self._free, self._jail_beside(opening, blobs, limits) as session:
+        async with self._gate.slot(), self._jail_beside(opening, blobs, limits) as session:
             yield session
 
     @contextlib.asynccontextmanager
@@ -184,7 +205,8 @@ class Sandbox:
             isolation=self._isolation,
             family=f"{os.getpid()}-programs",
             generation=self.launchers_started,
-            slots=2 * self.slots + 8,  # a jail's burial must not hold up the next one
+            # A jail's burial must not hold up the next one.
+            slots=2 * max(self.slots, self._config.jails) + 8,
             cgroup_version=hierarchy.version,
             cgroup_directories=hierarchy.directories,
             binds=(*interpreter_directories(), *self._config.binds, *self._toolchain.binds),

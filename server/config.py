@@ -52,6 +52,11 @@ class Settings:
     grpc: str = _setting("127.0.0.1:50051", "gRPC address, host:port (port 0: any free one)")
     slots: int = _setting(0, "jobs that run at once; 0: the cores this process may use")
     max_queue: int = _setting(10_000, "requests that may wait; one more is refused with QUEUE_FULL")
+    max_queue_cost: int = _setting(1_000_000, "units of cost that may be in the server at once")
+    max_queue_bytes: int = _setting(2 * _GIB, "bytes of requests that may be in the server at once")
+    run_slots: int = _setting(0, "most slots that one run holds at once; 0: no ceiling")
+    lend_after_seconds: float = _setting(2.0, "a slot held for so long is lent: its program may be asleep")
+    lent_slots: int = _setting(0, "slots that may be lent at once; 0: two for each slot, at most 64")
     stream_window: int = _setting(256, "requests of one batch or stream that are in flight at once")
     request_bytes_ceiling: int = _setting(64 * _MIB, "largest HTTP body or gRPC message")
     isolation: str = _setting("auto", "sandbox backend, or auto", ("auto", *ISOLATION_BACKENDS))
@@ -148,6 +153,11 @@ class Settings:
         """Math workers: `math_workers`, or one per slot."""
         return self.math_workers or self.effective_slots
 
+    @property
+    def effective_lent_slots(self) -> int:
+        """Slots that may be lent: `lent_slots`, or two for each slot, at most 64."""
+        return self.lent_slots or min(2 * self.effective_slots, 64)
+
     def default_limits(self) -> Limits:
         """The limits of a request that sets none, the wall backstop derived."""
         return Limits(
@@ -180,6 +190,8 @@ _MAY_BE_ZERO = {
     "math_workers",
     "drain_seconds",
     "max_queue",
+    "run_slots",
+    "lent_slots",
     "math_cache_bytes",
     "verdict_cache_bytes",
 }
