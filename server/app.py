@@ -18,6 +18,7 @@ from server.faces.http_face import HttpFace
 from server.faces.service import RewardService
 from server.logs import Bridge, Logged, Logger, make_logger
 from server.metrics import Measured, Metrics
+from server.replay import Replayed
 
 # After the core has answered everything, what the transports get to write the answers out.
 _FLUSH_SECONDS = 2.0
@@ -56,9 +57,15 @@ class App:
         self._logger = logger or make_logger(settings.log_level, settings.log_format)
         self._bridge = Bridge(self._logger)
         metrics = Metrics(lambda: core.queue_depth, core.math_statistics)
-        service = Measured(Logged(Warm(core), self._logger), metrics)
+        replayed = Replayed(
+            Warm(core), settings.replay_bytes, settings.replay_window_seconds, self._on_reused_id
+        )
+        service = Measured(Logged(replayed, self._logger), metrics)
         self._http = HttpFace(service, settings, metrics.render)
         self._grpc = GrpcFace(service, settings)
+
+    def _on_reused_id(self, request: pb.VerifyRequest) -> None:
+        self._logger.warning("id_reused", id=request.id, run=request.run)
 
     @property
     def http_address(self) -> str:

@@ -57,7 +57,14 @@ def parser() -> argparse.ArgumentParser:
     add("doctor", _doctor, "say what this host gives and what to do about the rest")
     verify = add("verify", _verify, "judge a file of requests here, without a server")
     verify.add_argument("file", metavar="FILE.jsonl", help="one VerifyRequest in JSON per line; - is stdin")
-    verify.add_argument("--tasks", action="store_true", help="check tasks instead, with known programs")
+    instead = verify.add_mutually_exclusive_group()
+    instead.add_argument("--tasks", action="store_true", help="check tasks instead, with known programs")
+    instead.add_argument(
+        "--replay", action="store_true", help="FILE has requests with their verdicts: print what has changed"
+    )
+    instead.add_argument(
+        "--record", type=Path, metavar="OUT.jsonl", help="write requests with their verdicts, for --replay"
+    )
     add("languages", _languages, "list the languages with their versions")
     bench = add("bench", _bench, "load this machine with easy requests and print verdicts per second")
     bench.add_argument("-n", type=int, default=200, help="requests of each kind (default 200)")
@@ -222,12 +229,24 @@ def _verify(settings: Settings, arguments: argparse.Namespace) -> int:
         body = sys.stdin.buffer.read() if arguments.file == "-" else Path(arguments.file).read_bytes()
     except OSError as error:
         return _fail(f"{arguments.file}: {error.strerror}", USAGE)
-    from server.offline import check_lines, verify_lines
+    return _run(_with_core(_new_core(settings), lambda core: _verify_body(core, settings, arguments, body)))
+
+
+async def _verify_body(core: Core, settings: Settings, arguments: argparse.Namespace, body: bytes) -> int:
+    from server.errors import RequestError
+    from server.offline import check_lines, replay_lines, verify_lines
 
     if arguments.tasks:
-        return _run(_with_core(_new_core(settings), lambda core: check_lines(core, body)))
-    window = settings.stream_window
-    return _run(_with_core(_new_core(settings), lambda core: verify_lines(core, body, window)))
+        return await check_lines(core, body)
+    if arguments.replay:
+        try:
+            return await replay_lines(core, body, settings.stream_window)
+        except RequestError as error:
+            return _fail(f"{arguments.file}: {error.message}", USAGE)
+    if arguments.record is None:
+        return await verify_lines(core, body, settings.stream_window)
+    with arguments.record.open("w", encoding="utf-8") as record:
+        return await verify_lines(core, body, settings.stream_window, record)
 
 
 def _bench(settings: Settings, arguments: argparse.Namespace) -> int:

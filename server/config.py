@@ -72,6 +72,8 @@ class Settings:
     test_order: str = _setting(
         "learned", "learned: what finds failures cheaply first; given: as sent", ("learned", "given")
     )
+    replay_bytes: int = _setting(64 * _MIB, "memory for verdicts of requests that may be sent again; 0: none")
+    replay_window_seconds: float = _setting(600.0, "time in which a request sent again is not judged again")
     verdict_cache_bytes: int = _setting(64 * _MIB, "memory for code verdicts; 0: none are kept")
     artefact_cache_bytes: int = _setting(_GIB, "memory for compiled programs")
     languages: str = _setting("python,cpp", "tested before the server is ready: names with commas, or all")
@@ -194,6 +196,7 @@ _MAY_BE_ZERO = {
     "lent_slots",
     "math_cache_bytes",
     "verdict_cache_bytes",
+    "replay_bytes",
 }
 
 

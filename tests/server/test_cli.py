@@ -94,6 +94,43 @@ def test_verify_fails_when_something_was_not_judged(
     assert core().closed
 
 
+def recorded(tmp_path: Path) -> Path:
+    file = requests_file(tmp_path, math("a", r"\boxed{42}"), {"nonsense": 1}, math("b", "none"))
+    cli.main(["verify", file, "--record", str(tmp_path / "record.jsonl")])
+    return tmp_path / "record.jsonl"
+
+
+def test_a_recorded_file_judged_again_shows_no_change(
+    core: Callable[[], StubCore], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = recorded(tmp_path)
+    capsys.readouterr()
+    assert cli.main(["verify", "--replay", str(record)]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "2 requests: 0 verdicts changed\n")
+
+
+def test_replay_reports_a_verdict_that_changed(
+    core: Callable[[], StubCore], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = recorded(tmp_path)
+    record.write_text(record.read_text().replace('"status":"ACCEPTED"', '"status":"WRONG_ANSWER"'))
+    capsys.readouterr()
+    assert cli.main(["verify", "--replay", str(record)]) == 1
+    (changed,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert changed["id"] == "a"
+    assert changed["then"] == {"status": "WRONG_ANSWER", "reward": 1.0}
+    assert changed["now"] == {"status": "ACCEPTED", "reward": 1.0}
+
+
+def test_replay_names_the_line_that_is_no_pair(
+    core: Callable[[], StubCore], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = requests_file(tmp_path, math("a", "42"))
+    assert cli.main(["verify", "--replay", file]) == 2
+    assert "line 1: is not" in capsys.readouterr().err
+
+
 def test_verify_of_a_missing_file(core: Callable[[], StubCore], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["verify", "/nowhere.jsonl"]) == 2
     assert "/nowhere.jsonl: No such file" in capsys.readouterr().err
