@@ -10,9 +10,11 @@ from typing import Protocol
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import SandboxUnavailable
 from server import __version__
+from server.auth import Keys
 from server.config import Settings, split_address
 from server.doctor import HostUnfit
 from server.errors import ErrorCode, RequestError, StartupError
+from server.faces.callers import Callers
 from server.faces.grpc_face import GrpcFace
 from server.faces.http_face import HttpFace
 from server.faces.service import RewardService
@@ -61,8 +63,27 @@ class App:
             Warm(core), settings.replay_bytes, settings.replay_window_seconds, self._on_reused_id
         )
         service = Measured(Logged(replayed, self._logger), metrics)
-        self._http = HttpFace(service, settings, metrics.render)
-        self._grpc = GrpcFace(service, settings)
+        path = settings.keys_path
+        self._keys = Keys(path, self._on_keys_read) if path is not None else None
+        callers = Callers(self._keys)
+        self._http = HttpFace(service, settings, metrics.render, callers)
+        self._grpc = GrpcFace(service, settings, callers)
+
+    def reload_keys(self) -> None:
+        """Reads the file of API keys again, if there is one."""
+        if self._keys is not None:
+            self._keys.reload()
+
+    def _on_keys_read(self, keys: int, fault: str) -> None:
+        if fault:
+            self._logger.error("keys_not_read", keys=keys, fault=fault)
+        else:
+            self._logger.info("keys_read", keys=keys)
+
+    def _warn_if_open(self) -> None:
+        if self._keys is None and self._settings.open_addresses:
+            advice = "anybody who reaches these addresses may run programs: set keys_file, or use 127.0.0.1"
+            self._logger.warning("no_keys", addresses=self._settings.open_addresses, advice=advice)
 
     def _on_reused_id(self, request: pb.VerifyRequest) -> None:
         self._logger.warning("id_reused", id=request.id, run=request.run)
@@ -84,6 +105,7 @@ class App:
         its processes. Raises HostUnfit for too little isolation, StartupError else.
         """
         logging.getLogger().addHandler(self._bridge)
+        self._warn_if_open()
         await self._http.start()
         try:
             await self._core.start()

@@ -72,7 +72,15 @@ def parser() -> argparse.ArgumentParser:
     shell.add_argument("language", metavar="LANGUAGE")
     config = add("config", _config, "show the settings as they are in effect, as a file for --config")
     config.add_argument("action", choices=["show"])
+    _add_keys_parser(add("keys", _keys, "add, list or remove the API keys of keys_file"))
     return top
+
+
+def _add_keys_parser(keys: argparse.ArgumentParser) -> None:
+    keys.add_argument("action", choices=["add", "list", "remove"])
+    keys.add_argument("name", metavar="NAME", nargs="?", help="the key's name, for add and remove")
+    keys.add_argument("--max-concurrent", type=int, default=0, help="most requests inside at once; 0: any")
+    keys.add_argument("--cost-per-second", type=float, default=0.0, help="most units of cost; 0: any")
 
 
 def _settings_parser() -> argparse.ArgumentParser:
@@ -140,6 +148,7 @@ async def serve(settings: Settings, core: Core) -> int:
 
     app, stop = App(settings, core), asyncio.Event()
     _on_signals(stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload_keys)
     try:
         await app.start()
         print(f"serving http={app.http_address} grpc={app.grpc_address}", flush=True)
@@ -219,6 +228,29 @@ async def _with_core(core: Core, work: Callable[[Core], Coroutine[Any, Any, int]
         return await work(core)
     finally:
         await core.close()
+
+
+# keys
+
+
+def _keys(settings: Settings, arguments: argparse.Namespace) -> int:
+    from server import auth
+
+    path, name = settings.keys_path, arguments.name
+    if path is None:
+        return _fail("keys: keys_file is not set (--keys-file FILE)", USAGE)
+    if (arguments.action == "list") == (name is not None):
+        return _fail(f"keys {arguments.action}: NAME is {'not ' if name else ''}wanted", USAGE)
+    if arguments.action == "add":
+        print(auth.add_key(path, name, arguments.max_concurrent, arguments.cost_per_second))
+        print("this key is shown only now; the file keeps its hash", file=sys.stderr)
+    elif arguments.action == "remove":
+        auth.remove_key(path, name)
+    else:
+        for row in auth.read_keys(path).values():
+            limits = f"max_concurrent={row.max_concurrent} cost_per_second={row.cost_per_second:g}"
+            print(f"{row.name:<24} sha256:{row.sha256[:12]} {limits}")
+    return DONE
 
 
 # verify, bench

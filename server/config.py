@@ -8,6 +8,7 @@ line. A name that does not exist is an error in each, never silently ignored.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import math
 import os
 import tomllib
@@ -50,6 +51,7 @@ class Settings:
 
     http: str = _setting("127.0.0.1:8080", "HTTP address, host:port (port 0: any free one)")
     grpc: str = _setting("127.0.0.1:50051", "gRPC address, host:port (port 0: any free one)")
+    keys_file: str = _setting("none", "file of API keys (`reward-server keys`); none: anybody may ask")
     slots: int = _setting(0, "jobs that run at once; 0: the cores this process may use")
     max_queue: int = _setting(10_000, "requests that may wait; one more is refused with QUEUE_FULL")
     max_queue_cost: int = _setting(1_000_000, "units of cost that may be in the server at once")
@@ -139,6 +141,17 @@ class Settings:
         except ValueError:
             why = f"{self.ungradable_reward!r} is neither a number nor 'error'"
             raise StartupError(f"ungradable_reward: {why}") from None
+
+    @property
+    def keys_path(self) -> Path | None:
+        """Where the API keys are, if any are asked for."""
+        return None if self.keys_file in ("", "none") else Path(self.keys_file)
+
+    @property
+    def open_addresses(self) -> tuple[str, ...]:
+        """The addresses that other machines may reach."""
+        addresses = (self.http, self.grpc)
+        return tuple(address for address in addresses if not _is_loopback(split_address(address)[0]))
 
     def _check_ceiling(self, name: str) -> None:
         default, ceiling = getattr(self, f"default_{name}"), getattr(self, f"max_{name}")
@@ -230,6 +243,13 @@ def split_address(address: str, name: str = "address") -> tuple[str, int]:
     if not (colon and host and port.isdecimal() and int(port) < 1 << 16):
         raise StartupError(f"{name}: {address!r} is not host:port")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def usable_cores() -> int:

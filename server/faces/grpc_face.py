@@ -22,10 +22,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from protos.reward.v1 import reward_pb2 as pb
+from server.caller import become
 from server.config import Settings
 from server.errors import ErrorCode, RequestError, StartupError
 from server.faces import proto_wire
 from server.faces.batch import Entry, Refused, judge_many
+from server.faces.callers import Callers
 from server.faces.service import RewardService, deadline_in, verify, within
 
 ERROR_DOMAIN = "reward.v1"
@@ -53,8 +55,9 @@ Unary = Callable[[bytes, Context], Awaitable[Message]]
 class GrpcFace:
     """One gRPC server over one service; `start` binds and serves, `stop` ends what is left."""
 
-    def __init__(self, service: RewardService, settings: Settings) -> None:
+    def __init__(self, service: RewardService, settings: Settings, callers: Callers | None = None) -> None:
         self._service = service
+        self._callers = callers or Callers()
         self._ceiling = settings.request_bytes_ceiling
         self._window = settings.stream_window
         self._address = settings.grpc
@@ -105,13 +108,28 @@ class GrpcFace:
             "GetCapabilities": self._get_capabilities,
         }
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            name: grpc.unary_unary_rpc_method_handler(_answering(method), response_serializer=_serialize)
+            name: grpc.unary_unary_rpc_method_handler(self._answering(method), response_serializer=_serialize)
             for name, method in unary.items()
         }
         handlers["VerifyStream"] = grpc.stream_stream_rpc_method_handler(
             self._verify_stream, response_serializer=_serialize
         )
         return grpc.method_handlers_generic_handler(SERVICE_NAME, handlers)
+
+    def _answering(self, method: Unary) -> Unary:
+        async def handler(body: bytes, context: Context) -> Message:
+            try:
+                self._identify(context)
+                return await method(body, context)
+            except RequestError as error:
+                await _abort(context, error)
+
+        return handler
+
+    def _identify(self, context: Context) -> None:
+        """This call's task is its caller's; raises RequestError UNAUTHENTICATED, INVALID_ARGUMENT."""
+        metadata = {name: value for name, value in context.invocation_metadata() or () if value}
+        become(self._callers.of(lambda name: _text(metadata.get(name, ""))))
 
     def _parse(self, body: bytes, kind: type[M]) -> M:
         return proto_wire.parse(body, kind, self._ceiling)
@@ -134,6 +152,10 @@ class GrpcFace:
     async def _verify_stream(
         self, bodies: AsyncIterator[bytes], context: Context
     ) -> AsyncGenerator[pb.Verdict, None]:
+        try:
+            self._identify(context)
+        except RequestError as error:
+            await _abort(context, error)
         judged = judge_many(
             self._service, self._entries(bodies), window=self._window, deadline=_deadline(context)
         )
@@ -165,19 +187,13 @@ def rpc_status(error: RequestError) -> status_pb2.Status:
     return status
 
 
-def _answering(method: Unary) -> Unary:
-    async def handler(body: bytes, context: Context) -> Message:
-        try:
-            return await method(body, context)
-        except RequestError as error:
-            await _abort(context, error)
-
-    return handler
-
-
 async def _abort(context: Context, error: RequestError) -> NoReturn:
     metadata = (("grpc-status-details-bin", rpc_status(error).SerializeToString()),)
     await context.abort(STATUS_CODES[error.code], error.message, metadata)
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def _serialize(message: Message) -> bytes:

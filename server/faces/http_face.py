@@ -22,6 +22,7 @@ from server.config import Settings, split_address
 from server.errors import ErrorCode, RequestError, StartupError
 from server.faces import dialects, json_batch, json_wire, openapi
 from server.faces.batch import Answer, judge_all, judge_many
+from server.faces.callers import Callers, Identified
 from server.faces.dialects.common import Context, Route
 from server.faces.http_body import (
     CLIENT_GONE_STATUS,
@@ -104,7 +105,7 @@ class Routes:
         return await read_body(request, self._ceiling)
 
 
-def build_app(routes: Routes, further: Sequence[Route] = ()) -> FastAPI:
+def build_app(routes: Routes, further: Sequence[Route] = (), callers: Callers | None = None) -> FastAPI:
     """The ASGI application: the routes of the API and their errors as problem+json."""
     app = FastAPI(title="Reward server", version=__version__, redoc_url=None)
     app.openapi_schema = openapi.schema(__version__)
@@ -125,6 +126,7 @@ def build_app(routes: Routes, further: Sequence[Route] = ()) -> FastAPI:
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
+    app.add_middleware(Identified, callers=callers or Callers())
     return app
 
 
@@ -132,9 +134,13 @@ class HttpFace:
     """uvicorn around the application, in the caller's event loop and under the caller's signals."""
 
     def __init__(
-        self, service: RewardService, settings: Settings, metrics: Callable[[], tuple[bytes, str]]
+        self,
+        service: RewardService,
+        settings: Settings,
+        metrics: Callable[[], tuple[bytes, str]],
+        callers: Callers | None = None,
     ) -> None:
-        self.app = build_app(Routes(service, settings, metrics), _dialect_routes(service, settings))
+        self.app = build_app(Routes(service, settings, metrics), _dialect_routes(service, settings), callers)
         self._address = settings.http
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
