@@ -21,6 +21,7 @@ from server.faces.service import RewardService
 from server.logs import Bridge, Logged, Logger, make_logger
 from server.metrics import Measured, Metrics
 from server.replay import Replayed
+from server.tls import tls_of
 
 # After the core has answered everything, what the transports get to write the answers out.
 _FLUSH_SECONDS = 2.0
@@ -65,9 +66,9 @@ class App:
         service = Measured(Logged(replayed, self._logger), metrics)
         path = settings.keys_path
         self._keys = Keys(path, self._on_keys_read) if path is not None else None
-        callers = Callers(self._keys)
-        self._http = HttpFace(service, settings, metrics.render, callers)
-        self._grpc = GrpcFace(service, settings, callers)
+        callers, tls = Callers(self._keys), tls_of(settings)
+        self._http = HttpFace(service, settings, metrics.render, callers, tls)
+        self._grpc = GrpcFace(service, settings, callers, tls)
 
     def reload_keys(self) -> None:
         """Reads the file of API keys again, if there is one."""

@@ -29,6 +29,7 @@ from server.faces import proto_wire
 from server.faces.batch import Entry, Refused, judge_many
 from server.faces.callers import Callers
 from server.faces.service import RewardService, deadline_in, verify, within
+from server.tls import Tls
 
 ERROR_DOMAIN = "reward.v1"
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["RewardService"].full_name
@@ -55,7 +56,14 @@ Unary = Callable[[bytes, Context], Awaitable[Message]]
 class GrpcFace:
     """One gRPC server over one service; `start` binds and serves, `stop` ends what is left."""
 
-    def __init__(self, service: RewardService, settings: Settings, callers: Callers | None = None) -> None:
+    def __init__(
+        self,
+        service: RewardService,
+        settings: Settings,
+        callers: Callers | None = None,
+        tls: Tls | None = None,
+    ) -> None:
+        self._tls = tls
         self._service = service
         self._callers = callers or Callers()
         self._ceiling = settings.request_bytes_ceiling
@@ -74,11 +82,16 @@ class GrpcFace:
         reflection.enable_server_reflection(reflected, server)
         await self.set_ready(False)
         try:
-            self.port = server.add_insecure_port(self._address)
+            self.port = self._listen(server)
         except RuntimeError as error:
             raise StartupError(f"grpc: cannot listen on {self._address}: {error}") from error
         await server.start()
         self._server = server
+
+    def _listen(self, server: grpc.aio.Server) -> int:
+        if self._tls is None:
+            return server.add_insecure_port(self._address)
+        return server.add_secure_port(self._address, self._tls.credentials())
 
     async def set_ready(self, ready: bool) -> None:
         """What grpc.health.v1 answers, for the whole server and for the service by name."""

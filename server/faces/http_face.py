@@ -34,6 +34,7 @@ from server.faces.http_body import (
     while_connected,
 )
 from server.faces.service import RewardService, verify, within
+from server.tls import Tls
 
 NDJSON = "application/x-ndjson"
 _BACKLOG = 2048
@@ -139,7 +140,9 @@ class HttpFace:
         settings: Settings,
         metrics: Callable[[], tuple[bytes, str]],
         callers: Callers | None = None,
+        tls: Tls | None = None,
     ) -> None:
+        self._tls = tls
         self.app = build_app(Routes(service, settings, metrics), _dialect_routes(service, settings), callers)
         self._address = settings.http
         self._server: _Server | None = None
@@ -153,6 +156,9 @@ class HttpFace:
         config = uvicorn.Config(
             self.app, lifespan="off", log_config=None, access_log=False, server_header=False, backlog=_BACKLOG
         )
+        if (tls := self._tls) is not None:
+            config.ssl_certfile = tls.certificate  # what tells uvicorn that there is TLS at all
+            config.ssl_context_factory = lambda _, __: tls.context()
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started and not self._serving.done():  # noqa: ASYNC110  # uvicorn has no event
