@@ -16,7 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server.config import Settings, load_settings, to_toml
+from server.config import Settings, load_settings, load_with_origins, to_toml
 from server.errors import StartupError
 
 if TYPE_CHECKING:
@@ -211,8 +211,9 @@ def _shell(settings: Settings, arguments: argparse.Namespace) -> int:
     return _run(_with_core(_new_core(settings), run))
 
 
-def _config(settings: Settings, _: argparse.Namespace) -> int:
-    print(to_toml(settings), end="")
+def _config(settings: Settings, arguments: argparse.Namespace) -> int:
+    _, origins = load_with_origins(arguments.config, flags=_flags(arguments))
+    print(to_toml(settings, origins), end="")
     return DONE
 
 

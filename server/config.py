@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import json
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -222,21 +223,38 @@ def load_settings(
     flags: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Merges the four sources. Raises StartupError that names the setting at fault."""
-    values: dict[str, Any] = {}
+    return load_with_origins(config_file, environment, flags)[0]
+
+
+def load_with_origins(
+    config_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """`load_settings`, and for each setting that is no default where its value came from."""
+    sources: list[tuple[Callable[[str], str], dict[str, Any]]] = []
     if config_file is not None:
-        values |= _from_file(config_file)
-    values |= _from_environment(os.environ if environment is None else environment)
-    values |= {name: _convert(name, value, f"--{_dashed(name)}") for name, value in (flags or {}).items()}
-    return Settings(**values)
+        sources.append((lambda _: str(config_file), _from_file(config_file)))
+    found = _from_environment(os.environ if environment is None else environment)
+    sources.append((lambda name: f"{ENVIRONMENT_PREFIX}{name.upper()}", found))
+    given = {name: _convert(name, value, f"--{_dashed(name)}") for name, value in (flags or {}).items()}
+    sources.append((lambda name: f"--{_dashed(name)}", given))
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, source in sources:
+        values |= source
+        origins |= {name: origin(name) for name in source}
+    return Settings(**values), origins
 
 
-def to_toml(settings: Settings) -> str:
-    """The settings as a TOML file that `--config` reads back, each with its help as a comment."""
+def to_toml(settings: Settings, origins: Mapping[str, str] | None = None) -> str:
+    """The settings as a TOML file that `--config` reads back; the comments say where each came from."""
     lines = []
     for item in fields(settings):
         value = getattr(settings, item.name)
-        shown = f'"{value}"' if isinstance(value, str) else str(value)
-        lines.append(f"{item.name} = {shown}  # {item.metadata['help']}")
+        shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+        origin = (origins or {}).get(item.name, "default")
+        lines.append(f"{item.name} = {shown}  # {origin}: {item.metadata['help']}")
     return "\n".join(lines) + "\n"
 
 

@@ -170,6 +170,30 @@ def test_config_show_merges_flags(capsys: pytest.CaptureFixture[str]) -> None:
     assert "max_queue = 7  #" in capsys.readouterr().out
 
 
+def test_config_show_says_where_each_value_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text("slots = 3\nmax_queue = 5\n")
+    monkeypatch.setenv("REWARD_SERVER_MAX_QUEUE", "6")
+    monkeypatch.setenv("REWARD_SERVER_DOCKER_IMAGE", 'odd "name" \\ here')
+    assert cli.main(["config", "show", "--config", str(file), "--run-slots", "7"]) == 0
+    shown = capsys.readouterr().out
+    for line in (
+        f"slots = 3  # {file}: ",
+        "max_queue = 6  # REWARD_SERVER_MAX_QUEUE: ",
+        "run_slots = 7  # --run-slots: ",
+        "drain_seconds = 30.0  # default: ",
+    ):
+        assert f"\n{line}" in shown
+    file.write_text(shown)
+    assert cli.main(["config", "show", "--config", str(file)]) == 0
+    again = capsys.readouterr().out
+    assert [line.partition("#")[0] for line in again.splitlines()] == [
+        line.partition("#")[0] for line in shown.splitlines()
+    ]
+
+
 def test_a_wrong_setting_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["serve", "--http", "nonsense"]) == 2
     assert "http: 'nonsense' is not host:port" in capsys.readouterr().err

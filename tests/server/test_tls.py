@@ -21,6 +21,8 @@ from server.errors import StartupError
 from tests.server.stub_core import StubCore
 from trainer_client.client import AsyncRewardClient
 
+pytestmark = pytest.mark.toolchain("openssl")
+
 PLAIN = Settings(http="127.0.0.1:0", grpc="127.0.0.1:0", log_level="error")
 QUESTION = pb.GetCapabilitiesRequest()
 
