@@ -73,7 +73,7 @@ def test_a_command_in_the_pages_is_one(
     assert fault(program, arguments, capsys) == "", page
 
 
-@pytest.mark.parametrize("arguments", ["serv", "serve --htp 1", "verify"])
+@pytest.mark.parametrize("arguments", ["serv", "serve --htp 1", "verify --tasks"])
 def test_a_command_that_is_none_would_be_found(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert fault("reward-server", arguments, capsys)
 

@@ -16,7 +16,7 @@ PRIORITY_HEADER = "x-reward-priority"
 RUN_HEADER = "x-reward-run"
 # What tells nothing of a task or a completion: probes, counters, the API's description, a page without data.
 OPEN_PATHS = frozenset({"/", "/health", "/ready", "/version", "/metrics", "/docs", "/openapi.json"})
-OPEN_PREFIXES = ("/page/",)
+OPEN_PREFIXES = ("/page/static/",)
 _MAX_RUN_CHARACTERS = 200
 
 
