@@ -82,6 +82,7 @@ class Sandbox:
         self._starting = asyncio.Lock()
         self._closed = False
         self.launchers_started = 0
+        self.open_jails = 0
 
     async def start(self) -> None:
         """Starts the launcher, tests the configured languages; raises SandboxUnavailable, UnknownLanguage."""
@@ -111,6 +112,12 @@ class Sandbox:
     def launcher(self) -> Jails | None:
         """The present launcher, for `doctor` and for tests that kill it."""
         return self._present
+
+    @property
+    def unburied_jails(self) -> int:
+        """Jails that nobody uses any more and that are not yet gone: for longer than a moment, a leak."""
+        present = self._present
+        return 0 if present is None else max(0, present.living_jails - self.open_jails)
 
     async def test_language(self, name: str) -> LanguageStatus:
         """The language's status after its self-test; raises UnknownLanguage for a name that is none."""
@@ -174,10 +181,12 @@ class Sandbox:
         self, opening: dict[str, Any], blobs: Sequence[bytes], limits: Limits
     ) -> AsyncIterator[Session]:
         channel = (await self._launcher()).spawn(limits)
+        self.open_jails += 1
         try:
             await channel.ask(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
             yield Session(channel, limits, opening["kind"])
         finally:
+            self.open_jails -= 1
             channel.close()
 
     async def _launcher(self) -> Jails:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
@@ -38,6 +39,9 @@ class Core(RewardService, Protocol):
     def math_statistics(self) -> Mapping[str, int]:
         """What the math checker has counted, by the names of `RewardCore.math_statistics`."""
 
+    def statistics(self) -> Mapping[str, float]:
+        """What is inside and what is at work, by the names of `RewardCore.statistics`."""
+
     async def start(self) -> None:
         """Warms up. Raises StartupError when the host gives too little isolation."""
 
@@ -59,9 +63,11 @@ class App:
         self._core = core
         self._logger = logger or make_logger(settings.log_level, settings.log_format)
         self._bridge = Bridge(self._logger)
-        metrics = Metrics(lambda: core.queue_depth, core.math_statistics)
         replayed = Replayed(
             Warm(core), settings.replay_bytes, settings.replay_window_seconds, self._on_reused_id
+        )
+        metrics = Metrics(
+            lambda: core.queue_depth, core.math_statistics, core.statistics, lambda: asdict(replayed.counts)
         )
         service = Measured(Logged(replayed, self._logger), metrics)
         path = settings.keys_path

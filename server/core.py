@@ -139,6 +139,24 @@ class RewardCore:
             "workers.jail_opened": workers.jails_opened,
         }
 
+    def statistics(self) -> dict[str, float]:
+        """What is inside (`queue.*`), slots by lane (`slots.LANE`, `busy.LANE`, `waiting.LANE`), jails."""
+        load, sandbox = self._admission.load, self.sandbox
+        found: dict[str, float] = {
+            "queue.cost": load.cost,
+            "queue.bytes": load.size_bytes,
+            "jails.open": sandbox.open_jails,
+            "jails.unburied": sandbox.unburied_jails,
+            "launchers": sandbox.launchers_started,
+        }
+        for name, lane in (("programs", self._programs), ("checks", self._checks)):
+            found |= {
+                f"slots.{name}": lane.slots,
+                f"busy.{name}": lane.busy,
+                f"waiting.{name}": lane.waiting,
+            }
+        return found
+
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
         """Judges one completion; raises RequestError if the request is wrong or cannot be taken."""
         started = time.monotonic()

@@ -20,7 +20,7 @@ from protos.reward.v1 import reward_pb2 as pb
 from server import __version__
 from server.config import Settings, split_address
 from server.errors import ErrorCode, RequestError, StartupError
-from server.faces import dialects, json_batch, json_wire, openapi
+from server.faces import api_page, dialects, json_batch, json_wire, openapi
 from server.faces.batch import Answer, judge_all, judge_many
 from server.faces.callers import Callers, Identified
 from server.faces.dialects.common import Context, Route
@@ -102,13 +102,20 @@ class Routes:
         content, media_type = self._metrics()
         return Response(content, media_type=media_type)
 
+    async def documents(self) -> Response:
+        """`GET /docs`: the API's description for people; nothing of it comes from elsewhere."""
+        headers = {"content-security-policy": api_page.CONTENT_SECURITY_POLICY}
+        return Response(
+            api_page.render(openapi.schema(__version__)), 200, headers, "text/html; charset=utf-8"
+        )
+
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._ceiling)
 
 
 def build_app(routes: Routes, further: Sequence[Route] = (), callers: Callers | None = None) -> FastAPI:
     """The ASGI application: the routes of the API and their errors as problem+json."""
-    app = FastAPI(title="Reward server", version=__version__, redoc_url=None)
+    app = FastAPI(title="Reward server", version=__version__, docs_url=None, redoc_url=None)
     app.openapi_schema = openapi.schema(__version__)
     for method, path, endpoint in (
         ("POST", "/v1/verify", routes.verify),
@@ -120,6 +127,7 @@ def build_app(routes: Routes, further: Sequence[Route] = (), callers: Callers | 
         ("GET", "/ready", routes.ready),
         ("GET", "/version", routes.version),
         ("GET", "/metrics", routes.metrics),
+        ("GET", "/docs", routes.documents),
     ):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
     for route in further:
