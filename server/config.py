@@ -65,6 +65,8 @@ class Settings:
     lent_slots: int = _setting(0, "slots that may be lent at once; 0: two for each slot, at most 64")
     stream_window: int = _setting(256, "requests of one batch or stream that are in flight at once")
     request_bytes_ceiling: int = _setting(64 * _MIB, "largest HTTP body or gRPC message")
+    receive_seconds: float = _setting(120.0, "time in which an HTTP request must have come in whole")
+    max_connections: int = _setting(20_000, "HTTP connections at once; one more is answered with 503")
     isolation: str = _setting("auto", "sandbox backend, or auto", ("auto", *ISOLATION_BACKENDS))
     min_isolation: str = _setting(
         "namespaces", "weakest backend the server may start with", ISOLATION_BACKENDS

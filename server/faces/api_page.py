@@ -27,7 +27,7 @@ def render(document: Schema) -> str:
         (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>',
             f"<style>{_STYLE}</style><h1>{escape(title)}</h1>",
-            '<p>The same as a document: <a href="/openapi.json">/openapi.json</a></p><h2>Operations</h2><table>',
+            '<p>As a document: <a href="/openapi.json">/openapi.json</a></p><h2>Operations</h2><table>',
             *_operations(document["paths"]),
             "</table><h2>Messages</h2>",
             *(_message(name, schema) for name, schema in sorted(schemas.items())),
@@ -55,11 +55,15 @@ def _message(name: str, schema: Schema) -> str:
     else:
         fields = next((one for one in schema.get("oneOf", ()) if "properties" in one), schema)
         rows = (
-            f"<tr><td><code>{escape(field)}</code><td>{_type(kind)}<td>{escape(kind.get('description', ''))}</tr>"
+            _row(f"<code>{escape(field)}</code>", _type(kind), escape(kind.get("description", "")))
             for field, kind in fields["properties"].items()
         )
         body = f"<table>{''.join(rows)}</table>"
     return f'<h3 id="{escape(name)}">{escape(name)}</h3>{body}'
+
+
+def _row(*cells: str) -> str:
+    return f"<tr>{''.join(f'<td>{cell}' for cell in cells)}</tr>"
 
 
 def _type(schema: Schema) -> str:

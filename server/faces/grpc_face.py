@@ -109,6 +109,8 @@ class GrpcFace:
         return [
             ("grpc.max_receive_message_length", library_ceiling),
             ("grpc.max_send_message_length", -1),
+            # Identity alone: the library unpacks a message whole before it looks at its size.
+            ("grpc.compression_enabled_algorithms_bitset", 1),
             # A second server on the same port is an error and not a silent sharer of its calls.
             ("grpc.so_reuseport", 0),
         ]

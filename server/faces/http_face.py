@@ -33,11 +33,13 @@ from server.faces.http_body import (
     read_body,
     while_connected,
 )
+from server.faces.http_bounds import BodyBudget, patient_protocol
 from server.faces.service import RewardService, verify, within
 from server.tls import Tls
 
 NDJSON = "application/x-ndjson"
 _BACKLOG = 2048
+_BODY_BYTES = 2 << 30
 
 
 class Routes:
@@ -113,7 +115,12 @@ class Routes:
         return await read_body(request, self._ceiling)
 
 
-def build_app(routes: Routes, further: Sequence[Route] = (), callers: Callers | None = None) -> FastAPI:
+def build_app(
+    routes: Routes,
+    further: Sequence[Route] = (),
+    callers: Callers | None = None,
+    body_bytes: int = _BODY_BYTES,
+) -> FastAPI:
     """The ASGI application: the routes of the API and their errors as problem+json."""
     app = FastAPI(title="Reward server", version=__version__, docs_url=None, redoc_url=None)
     app.openapi_schema = openapi.schema(__version__)
@@ -135,6 +142,8 @@ def build_app(routes: Routes, further: Sequence[Route] = (), callers: Callers | 
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
+    # The last one added is the first one asked: nothing is read for a caller who is refused.
+    app.add_middleware(BodyBudget, budget_bytes=body_bytes)
     app.add_middleware(Identified, callers=callers or Callers())
     return app
 
@@ -151,7 +160,14 @@ class HttpFace:
         tls: Tls | None = None,
     ) -> None:
         self._tls = tls
-        self.app = build_app(Routes(service, settings, metrics), _dialect_routes(service, settings), callers)
+        self.app = build_app(
+            Routes(service, settings, metrics),
+            _dialect_routes(service, settings),
+            callers,
+            settings.max_queue_bytes,
+        )
+        self._receive_seconds = settings.receive_seconds
+        self._max_connections = settings.max_connections
         self._address = settings.http
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -162,7 +178,15 @@ class HttpFace:
         listener = _listen(self._address)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            self.app, lifespan="off", log_config=None, access_log=False, server_header=False, backlog=_BACKLOG
+            self.app,
+            http=patient_protocol(self._receive_seconds),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            limit_concurrency=self._max_connections,
         )
         if (tls := self._tls) is not None:
             config.ssl_certfile = tls.certificate  # what tells uvicorn that there is TLS at all
