@@ -22,6 +22,7 @@ from server.faces.service import RewardService
 from server.logs import Bridge, Logged, Logger, make_logger
 from server.metrics import Measured, Metrics
 from server.replay import Replayed
+from server.telemetry import Traced, telemetry_of
 from server.tls import tls_of
 
 # After the core has answered everything, what the transports get to write the answers out.
@@ -69,7 +70,10 @@ class App:
         metrics = Metrics(
             lambda: core.queue_depth, core.math_statistics, core.statistics, lambda: asdict(replayed.counts)
         )
-        service = Measured(Logged(replayed, self._logger), metrics)
+        service: RewardService = Measured(Logged(replayed, self._logger), metrics)
+        self._telemetry = telemetry_of(settings)
+        if self._telemetry is not None:
+            service = Traced(service, self._telemetry.provider)
         path = settings.keys_path
         self._keys = Keys(path, self._on_keys_read) if path is not None else None
         callers, tls = Callers(self._keys), tls_of(settings)
@@ -118,6 +122,8 @@ class App:
             await self._core.start()
         except (StartupError, SandboxUnavailable) as error:
             raise HostUnfit(str(error)) from error
+        if self._telemetry is not None:
+            self._telemetry.start()
         await self._grpc.start()
         await self._grpc.set_ready(True)
         self._logger.info("serving", http=self.http_address, grpc=self.grpc_address, version=__version__)
@@ -139,6 +145,8 @@ class App:
             await asyncio.gather(self._grpc.stop(_FLUSH_SECONDS), self._http.stop(_FLUSH_SECONDS))
         finally:
             await self._core.close()
+            if self._telemetry is not None:
+                await asyncio.to_thread(self._telemetry.stop)
             logging.getLogger().removeHandler(self._bridge)
         self._logger.info("closed")
 

@@ -104,6 +104,7 @@ class Settings:
     ungradable_reward: str = _setting(
         "error", "what a dialect without `no reward` answers for a task at fault: a number, or error"
     )
+    telemetry_endpoint: str = _setting("none", "OTLP/HTTP address that takes traces; none: none are made")
     log_level: str = _setting("info", "least severe level that is logged", LOG_LEVELS)
     log_format: str = _setting("json", "one JSON object per line, or console for people", LOG_FORMATS)
 

@@ -83,13 +83,17 @@ class AsyncRewardClient:
         policy: RetryPolicy | None = None,
         max_in_flight: int = 256,
         api_key: str | None = None,
+        priority: str = "",
     ) -> None:
-        """`api_key`, or else REWARD_API_KEY of the environment, names the caller to a server that asks."""
+        """`api_key`, or else REWARD_API_KEY of the environment, names the caller to a server that asks.
+
+        `priority` is `evaluation`, `training` or `background`; empty: the server's default.
+        """
         self.address = address
         self._policy = policy or RetryPolicy()
         self._channel = open_channel(address)
         stub = reward_pb2_grpc.RewardServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        self._stub: Any = _WithMetadata(stub, _metadata(api_key))
+        self._stub: Any = _WithMetadata(stub, _metadata(api_key, priority))
         self._slots = asyncio.Semaphore(max_in_flight)
         self._tests: dict[str, pb.TestSet] = {}
         self._uploads: dict[str, asyncio.Task[pb.TestSetRef]] = {}
@@ -271,9 +275,10 @@ def open_channel(address: str) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
 
 
-def _metadata(api_key: str | None) -> tuple[tuple[str, str], ...]:
+def _metadata(api_key: str | None, priority: str) -> tuple[tuple[str, str], ...]:
     key = os.environ.get("REWARD_API_KEY", "") if api_key is None else api_key
-    return (("authorization", f"Bearer {key}"),) if key else ()
+    pairs = (("authorization", key and f"Bearer {key}"), ("x-reward-priority", priority))
+    return tuple((name, value) for name, value in pairs if value)
 
 
 class _WithMetadata:

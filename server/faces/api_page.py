@@ -77,4 +77,5 @@ def _type(schema: Schema) -> str:
     fields = schema.get("properties", {})
     if schema.get("type") == "object" and fields:
         return ", ".join(f"<code>{escape(name)}</code>: {_type(kind)}" for name, kind in fields.items())
-    return escape(str(schema.get("type", "any JSON value")))
+    kind = schema.get("type", "any JSON value")
+    return escape(kind if isinstance(kind, str) else " or ".join(kind))

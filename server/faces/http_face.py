@@ -111,6 +111,10 @@ class Routes:
             api_page.render(openapi.schema(__version__)), 200, headers, "text/html; charset=utf-8"
         )
 
+    async def openapi(self) -> Response:
+        """`GET /openapi.json`: the API's description for tools."""
+        return json_response(orjson.dumps(openapi.schema(__version__)))
+
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._ceiling)
 
@@ -122,8 +126,8 @@ def build_app(
     body_bytes: int = _BODY_BYTES,
 ) -> FastAPI:
     """The ASGI application: the routes of the API and their errors as problem+json."""
-    app = FastAPI(title="Reward server", version=__version__, docs_url=None, redoc_url=None)
-    app.openapi_schema = openapi.schema(__version__)
+    # Its own document knows nothing of the messages, which are read from bytes: ours is served instead.
+    app = FastAPI(title="Reward server", version=__version__, openapi_url=None)
     for method, path, endpoint in (
         ("POST", "/v1/verify", routes.verify),
         ("POST", "/v1/verify/batch", routes.batch),
@@ -135,6 +139,7 @@ def build_app(
         ("GET", "/version", routes.version),
         ("GET", "/metrics", routes.metrics),
         ("GET", "/docs", routes.documents),
+        ("GET", "/openapi.json", routes.openapi),
     ):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
     for route in further:
