@@ -77,7 +77,7 @@ class App:
         path = settings.keys_path
         self._keys = Keys(path, self._on_keys_read) if path is not None else None
         callers, tls = Callers(self._keys), tls_of(settings)
-        self._http = HttpFace(service, settings, metrics.render, callers, tls)
+        self._http = HttpFace(service, settings, metrics.render, callers=callers, tls=tls)
         self._grpc = GrpcFace(service, settings, callers, tls)
 
     def reload_keys(self) -> None:

@@ -47,6 +47,7 @@ STATUS_CODES = {
 # with a bare RESOURCE_EXHAUSTED; between the two our own check answers TOO_LARGE with its ErrorInfo.
 _LIBRARY_CEILING_FACTOR = 2
 _LARGEST_LIBRARY_CEILING = (1 << 31) - 1
+_FEWEST_STREAMS = 1000
 
 M = TypeVar("M", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -68,6 +69,7 @@ class GrpcFace:
         self._callers = callers or Callers()
         self._ceiling = settings.request_bytes_ceiling
         self._window = settings.stream_window
+        self._most_streams = max(_FEWEST_STREAMS, 2 * (settings.effective_slots + settings.max_queue))
         self._address = settings.grpc
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at run time
         self._server: grpc.aio.Server | None = None
@@ -111,6 +113,8 @@ class GrpcFace:
             ("grpc.max_send_message_length", -1),
             # Identity alone: the library unpacks a message whole before it looks at its size.
             ("grpc.compression_enabled_algorithms_bitset", 1),
+            # A client holds back by itself what is beyond this on its connection, at no cost here.
+            ("grpc.max_concurrent_streams", self._most_streams),
             # A second server on the same port is an error and not a silent sharer of its calls.
             ("grpc.so_reuseport", 0),
         ]

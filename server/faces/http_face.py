@@ -161,13 +161,16 @@ class HttpFace:
         service: RewardService,
         settings: Settings,
         metrics: Callable[[], tuple[bytes, str]],
+        further: Sequence[Route] = (),
+        *,
         callers: Callers | None = None,
         tls: Tls | None = None,
     ) -> None:
         self._tls = tls
+        dialect_routes = _dialect_routes(service, settings)
         self.app = build_app(
             Routes(service, settings, metrics),
-            _dialect_routes(service, settings),
+            [*dialect_routes, *further],
             callers,
             settings.max_queue_bytes,
         )
