@@ -148,7 +148,8 @@ async def serve(settings: Settings, core: Core) -> int:
 
     app, stop = App(settings, core), asyncio.Event()
     _on_signals(stop)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload_keys)
+    if settings.keys_path is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload_keys)
     try:
         await app.start()
         print(f"serving http={app.http_address} grpc={app.grpc_address}", flush=True)
