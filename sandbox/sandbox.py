@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox import backends, cgroups
 from sandbox.containers import ContainerConfig, make_jails
@@ -33,11 +33,32 @@ class SandboxConfig:
 
     isolation: str = "auto"  # a backend's name, or the strongest that this host gives without being asked
     slots: int = 0  # jails at work at once; 0: one per available core
+    jails: int = 0  # most jails that a gate of the caller's lets in at once; 0: as many as slots
     artefact_cache_bytes: int = 1 << 30
     cache_directory: str = ""  # precompiled headers; empty: no precompiling
     languages: tuple[str, ...] = ("python", "cpp")  # tested at the start, the others before their first use
     binds: tuple[str, ...] = ()  # further host directories that programs may read
     containers: ContainerConfig = field(default_factory=ContainerConfig)  # for the docker backend alone
+
+
+class SlotGate(Protocol):
+    """Who decides which jail is next."""
+
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """Waits for its turn and holds a slot until the block ends."""
+
+
+class FirstComeGate:
+    """Slots in the order in which they are asked for."""
+
+    def __init__(self, slots: int) -> None:
+        self._free = asyncio.Semaphore(slots)
+
+    @contextlib.asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """One of the slots, until the block ends."""
+        async with self._free:
+            yield
 
 
 class Sandbox:
@@ -47,10 +68,10 @@ class Sandbox:
     does is data.
     """
 
-    def __init__(self, config: SandboxConfig | None = None) -> None:
+    def __init__(self, config: SandboxConfig | None = None, gate: SlotGate | None = None) -> None:
         self._config = config or SandboxConfig()
         self.slots = self._config.slots or len(os.sched_getaffinity(0))
-        self._free = asyncio.Semaphore(self.slots)
+        self._gate = gate or FirstComeGate(self.slots)
         self._toolchain = Toolchain(
             self._jail,
             cache_bytes=self._config.artefact_cache_bytes,
@@ -61,6 +82,7 @@ class Sandbox:
         self._starting = asyncio.Lock()
         self._closed = False
         self.launchers_started = 0
+        self.open_jails = 0
 
     async def start(self) -> None:
         """Starts the launcher, tests the configured languages; raises SandboxUnavailable, UnknownLanguage."""
@@ -90,6 +112,12 @@ class Sandbox:
     def launcher(self) -> Jails | None:
         """The present launcher, for `doctor` and for tests that kill it."""
         return self._present
+
+    @property
+    def unburied_jails(self) -> int:
+        """Jails that nobody uses any more and that are not yet gone: for longer than a moment, a leak."""
+        present = self._present
+        return 0 if present is None else max(0, present.living_jails - self.open_jails)
 
     async def test_language(self, name: str) -> LanguageStatus:
         """The language's status after its self-test; raises UnknownLanguage for a name that is none."""
@@ -145,7 +173,7 @@ class Sandbox:
     async def _jail(
         self, opening: dict[str, Any], blobs: Sequence[bytes], limits: Limits
     ) -> AsyncIterator[Session]:
-        async with self._free, self._jail_beside(opening, blobs, limits) as session:
+        async with self._gate.slot(), self._jail_beside(opening, blobs, limits) as session:
             yield session
 
     @contextlib.asynccontextmanager
@@ -153,10 +181,12 @@ class Sandbox:
         self, opening: dict[str, Any], blobs: Sequence[bytes], limits: Limits
     ) -> AsyncIterator[Session]:
         channel = (await self._launcher()).spawn(limits)
+        self.open_jails += 1
         try:
             await channel.ask(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
             yield Session(channel, limits, opening["kind"])
         finally:
+            self.open_jails -= 1
             channel.close()
 
     async def _launcher(self) -> Jails:
@@ -184,7 +214,8 @@ class Sandbox:
             isolation=self._isolation,
             family=f"{os.getpid()}-programs",
             generation=self.launchers_started,
-            slots=2 * self.slots + 8,  # a jail's burial must not hold up the next one
+            # A jail's burial must not hold up the next one.
+            slots=2 * max(self.slots, self._config.jails) + 8,
             cgroup_version=hierarchy.version,
             cgroup_directories=hierarchy.directories,
             binds=(*interpreter_directories(), *self._config.binds, *self._toolchain.binds),

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import SandboxUnavailable
 from server import __version__
+from server.auth import Keys
 from server.config import Settings, split_address
 from server.doctor import HostUnfit
 from server.errors import ErrorCode, RequestError, StartupError
+from server.faces.callers import Callers
 from server.faces.grpc_face import GrpcFace
 from server.faces.http_face import HttpFace
 from server.faces.service import RewardService
 from server.logs import Bridge, Logged, Logger, make_logger
 from server.metrics import Measured, Metrics
+from server.replay import Replayed
+from server.telemetry import Traced, telemetry_of
+from server.tls import tls_of
 
 # After the core has answered everything, what the transports get to write the answers out.
 _FLUSH_SECONDS = 2.0
@@ -33,6 +39,9 @@ class Core(RewardService, Protocol):
 
     def math_statistics(self) -> Mapping[str, int]:
         """What the math checker has counted, by the names of `RewardCore.math_statistics`."""
+
+    def statistics(self) -> Mapping[str, float]:
+        """What is inside and what is at work, by the names of `RewardCore.statistics`."""
 
     async def start(self) -> None:
         """Warms up. Raises StartupError when the host gives too little isolation."""
@@ -55,10 +64,40 @@ class App:
         self._core = core
         self._logger = logger or make_logger(settings.log_level, settings.log_format)
         self._bridge = Bridge(self._logger)
-        metrics = Metrics(lambda: core.queue_depth, core.math_statistics)
-        service = Measured(Logged(Warm(core), self._logger), metrics)
-        self._http = HttpFace(service, settings, metrics.render)
-        self._grpc = GrpcFace(service, settings)
+        replayed = Replayed(
+            Warm(core), settings.replay_bytes, settings.replay_window_seconds, self._on_reused_id
+        )
+        metrics = Metrics(
+            lambda: core.queue_depth, core.math_statistics, core.statistics, lambda: asdict(replayed.counts)
+        )
+        service: RewardService = Measured(Logged(replayed, self._logger), metrics)
+        self._telemetry = telemetry_of(settings)
+        if self._telemetry is not None:
+            service = Traced(service, self._telemetry.provider)
+        path = settings.keys_path
+        self._keys = Keys(path, self._on_keys_read) if path is not None else None
+        callers, tls = Callers(self._keys), tls_of(settings)
+        self._http = HttpFace(service, settings, metrics.render, callers=callers, tls=tls)
+        self._grpc = GrpcFace(service, settings, callers, tls)
+
+    def reload_keys(self) -> None:
+        """Reads the file of API keys again, if there is one."""
+        if self._keys is not None:
+            self._keys.reload()
+
+    def _on_keys_read(self, keys: int, fault: str) -> None:
+        if fault:
+            self._logger.error("keys_not_read", keys=keys, fault=fault)
+        else:
+            self._logger.info("keys_read", keys=keys)
+
+    def _warn_if_open(self) -> None:
+        if self._keys is None and self._settings.open_addresses:
+            advice = "anybody who reaches these addresses may run programs: set keys_file, or use 127.0.0.1"
+            self._logger.warning("no_keys", addresses=self._settings.open_addresses, advice=advice)
+
+    def _on_reused_id(self, request: pb.VerifyRequest) -> None:
+        self._logger.warning("id_reused", id=request.id, run=request.run)
 
     @property
     def http_address(self) -> str:
@@ -77,11 +116,14 @@ class App:
         its processes. Raises HostUnfit for too little isolation, StartupError else.
         """
         logging.getLogger().addHandler(self._bridge)
+        self._warn_if_open()
         await self._http.start()
         try:
             await self._core.start()
         except (StartupError, SandboxUnavailable) as error:
             raise HostUnfit(str(error)) from error
+        if self._telemetry is not None:
+            self._telemetry.start()
         await self._grpc.start()
         await self._grpc.set_ready(True)
         self._logger.info("serving", http=self.http_address, grpc=self.grpc_address, version=__version__)
@@ -103,6 +145,8 @@ class App:
             await asyncio.gather(self._grpc.stop(_FLUSH_SECONDS), self._http.stop(_FLUSH_SECONDS))
         finally:
             await self._core.close()
+            if self._telemetry is not None:
+                await asyncio.to_thread(self._telemetry.stop)
             logging.getLogger().removeHandler(self._bridge)
         self._logger.info("closed")
 

@@ -16,7 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server.config import Settings, load_settings, to_toml
+from server.config import Settings, load_settings, load_with_origins, to_toml
 from server.errors import StartupError
 
 if TYPE_CHECKING:
@@ -57,7 +57,14 @@ def parser() -> argparse.ArgumentParser:
     add("doctor", _doctor, "say what this host gives and what to do about the rest")
     verify = add("verify", _verify, "judge a file of requests here, without a server")
     verify.add_argument("file", metavar="FILE.jsonl", help="one VerifyRequest in JSON per line; - is stdin")
-    verify.add_argument("--tasks", action="store_true", help="check tasks instead, with known programs")
+    instead = verify.add_mutually_exclusive_group()
+    instead.add_argument("--tasks", action="store_true", help="check tasks instead, with known programs")
+    instead.add_argument(
+        "--replay", action="store_true", help="FILE has requests with their verdicts: print what has changed"
+    )
+    instead.add_argument(
+        "--record", type=Path, metavar="OUT.jsonl", help="write requests with their verdicts, for --replay"
+    )
     add("languages", _languages, "list the languages with their versions")
     bench = add("bench", _bench, "load this machine with easy requests and print verdicts per second")
     bench.add_argument("-n", type=int, default=200, help="requests of each kind (default 200)")
@@ -65,7 +72,15 @@ def parser() -> argparse.ArgumentParser:
     shell.add_argument("language", metavar="LANGUAGE")
     config = add("config", _config, "show the settings as they are in effect, as a file for --config")
     config.add_argument("action", choices=["show"])
+    _add_keys_parser(add("keys", _keys, "add, list or remove the API keys of keys_file"))
     return top
+
+
+def _add_keys_parser(keys: argparse.ArgumentParser) -> None:
+    keys.add_argument("action", choices=["add", "list", "remove"])
+    keys.add_argument("name", metavar="NAME", nargs="?", help="the key's name, for add and remove")
+    keys.add_argument("--max-concurrent", type=int, default=0, help="most requests inside at once; 0: any")
+    keys.add_argument("--cost-per-second", type=float, default=0.0, help="most units of cost; 0: any")
 
 
 def _settings_parser() -> argparse.ArgumentParser:
@@ -133,6 +148,8 @@ async def serve(settings: Settings, core: Core) -> int:
 
     app, stop = App(settings, core), asyncio.Event()
     _on_signals(stop)
+    if settings.keys_path is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload_keys)
     try:
         await app.start()
         print(f"serving http={app.http_address} grpc={app.grpc_address}", flush=True)
@@ -195,8 +212,9 @@ def _shell(settings: Settings, arguments: argparse.Namespace) -> int:
     return _run(_with_core(_new_core(settings), run))
 
 
-def _config(settings: Settings, _: argparse.Namespace) -> int:
-    print(to_toml(settings), end="")
+def _config(settings: Settings, arguments: argparse.Namespace) -> int:
+    _, origins = load_with_origins(arguments.config, flags=_flags(arguments))
+    print(to_toml(settings, origins), end="")
     return DONE
 
 
@@ -214,6 +232,29 @@ async def _with_core(core: Core, work: Callable[[Core], Coroutine[Any, Any, int]
         await core.close()
 
 
+# keys
+
+
+def _keys(settings: Settings, arguments: argparse.Namespace) -> int:
+    from server import auth
+
+    path, name = settings.keys_path, arguments.name
+    if path is None:
+        return _fail("keys: keys_file is not set (--keys-file FILE)", USAGE)
+    if (arguments.action == "list") == (name is not None):
+        return _fail(f"keys {arguments.action}: NAME is {'not ' if name else ''}wanted", USAGE)
+    if arguments.action == "add":
+        print(auth.add_key(path, name, arguments.max_concurrent, arguments.cost_per_second))
+        print("this key is shown only now; the file keeps its hash", file=sys.stderr)
+    elif arguments.action == "remove":
+        auth.remove_key(path, name)
+    else:
+        for row in auth.read_keys(path).values():
+            limits = f"max_concurrent={row.max_concurrent} cost_per_second={row.cost_per_second:g}"
+            print(f"{row.name:<24} sha256:{row.sha256[:12]} {limits}")
+    return DONE
+
+
 # verify, bench
 
 
@@ -222,12 +263,24 @@ def _verify(settings: Settings, arguments: argparse.Namespace) -> int:
         body = sys.stdin.buffer.read() if arguments.file == "-" else Path(arguments.file).read_bytes()
     except OSError as error:
         return _fail(f"{arguments.file}: {error.strerror}", USAGE)
-    from server.offline import check_lines, verify_lines
+    return _run(_with_core(_new_core(settings), lambda core: _verify_body(core, settings, arguments, body)))
+
+
+async def _verify_body(core: Core, settings: Settings, arguments: argparse.Namespace, body: bytes) -> int:
+    from server.errors import RequestError
+    from server.offline import check_lines, replay_lines, verify_lines
 
     if arguments.tasks:
-        return _run(_with_core(_new_core(settings), lambda core: check_lines(core, body)))
-    window = settings.stream_window
-    return _run(_with_core(_new_core(settings), lambda core: verify_lines(core, body, window)))
+        return await check_lines(core, body)
+    if arguments.replay:
+        try:
+            return await replay_lines(core, body, settings.stream_window)
+        except RequestError as error:
+            return _fail(f"{arguments.file}: {error.message}", USAGE)
+    if arguments.record is None:
+        return await verify_lines(core, body, settings.stream_window)
+    with arguments.record.open("w", encoding="utf-8") as record:
+        return await verify_lines(core, body, settings.stream_window, record)
 
 
 def _bench(settings: Settings, arguments: argparse.Namespace) -> int:

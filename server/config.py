@@ -8,10 +8,12 @@ line. A name that does not exist is an error in each, never silently ignored.
 from __future__ import annotations
 
 import difflib
+import ipaddress
+import json
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -50,10 +52,21 @@ class Settings:
 
     http: str = _setting("127.0.0.1:8080", "HTTP address, host:port (port 0: any free one)")
     grpc: str = _setting("127.0.0.1:50051", "gRPC address, host:port (port 0: any free one)")
+    keys_file: str = _setting("none", "file of API keys (`reward-server keys`); none: anybody may ask")
+    tls_certificate: str = _setting("none", "PEM file of this server's certificate chain; none: plain text")
+    tls_key: str = _setting("none", "PEM file of the certificate's private key")
+    tls_client_ca: str = _setting("none", "PEM file; a client needs a certificate signed by one of these")
     slots: int = _setting(0, "jobs that run at once; 0: the cores this process may use")
     max_queue: int = _setting(10_000, "requests that may wait; one more is refused with QUEUE_FULL")
+    max_queue_cost: int = _setting(1_000_000, "units of cost that may be in the server at once")
+    max_queue_bytes: int = _setting(2 * _GIB, "bytes of requests that may be in the server at once")
+    run_slots: int = _setting(0, "most slots that one run holds at once; 0: no ceiling")
+    lend_after_seconds: float = _setting(2.0, "a slot held for so long is lent: its program may be asleep")
+    lent_slots: int = _setting(0, "slots that may be lent at once; 0: two for each slot, at most 64")
     stream_window: int = _setting(256, "requests of one batch or stream that are in flight at once")
     request_bytes_ceiling: int = _setting(64 * _MIB, "largest HTTP body or gRPC message")
+    receive_seconds: float = _setting(120.0, "time in which an HTTP request must have come in whole")
+    max_connections: int = _setting(20_000, "HTTP connections at once; one more is answered with 503")
     isolation: str = _setting("auto", "sandbox backend, or auto", ("auto", *ISOLATION_BACKENDS))
     min_isolation: str = _setting(
         "namespaces", "weakest backend the server may start with", ISOLATION_BACKENDS
@@ -67,6 +80,8 @@ class Settings:
     test_order: str = _setting(
         "learned", "learned: what finds failures cheaply first; given: as sent", ("learned", "given")
     )
+    replay_bytes: int = _setting(64 * _MIB, "memory for verdicts of requests that may be sent again; 0: none")
+    replay_window_seconds: float = _setting(600.0, "time in which a request sent again is not judged again")
     verdict_cache_bytes: int = _setting(64 * _MIB, "memory for code verdicts; 0: none are kept")
     artefact_cache_bytes: int = _setting(_GIB, "memory for compiled programs")
     languages: str = _setting("python,cpp", "tested before the server is ready: names with commas, or all")
@@ -89,6 +104,7 @@ class Settings:
     ungradable_reward: str = _setting(
         "error", "what a dialect without `no reward` answers for a task at fault: a number, or error"
     )
+    telemetry_endpoint: str = _setting("none", "OTLP/HTTP address that takes traces; none: none are made")
     log_level: str = _setting("info", "least severe level that is logged", LOG_LEVELS)
     log_format: str = _setting("json", "one JSON object per line, or console for people", LOG_FORMATS)
 
@@ -133,6 +149,17 @@ class Settings:
             why = f"{self.ungradable_reward!r} is neither a number nor 'error'"
             raise StartupError(f"ungradable_reward: {why}") from None
 
+    @property
+    def keys_path(self) -> Path | None:
+        """Where the API keys are, if any are asked for."""
+        return None if self.keys_file in ("", "none") else Path(self.keys_file)
+
+    @property
+    def open_addresses(self) -> tuple[str, ...]:
+        """The addresses that other machines may reach."""
+        addresses = (self.http, self.grpc)
+        return tuple(address for address in addresses if not _is_loopback(split_address(address)[0]))
+
     def _check_ceiling(self, name: str) -> None:
         default, ceiling = getattr(self, f"default_{name}"), getattr(self, f"max_{name}")
         if default > ceiling:
@@ -147,6 +174,11 @@ class Settings:
     def effective_math_workers(self) -> int:
         """Math workers: `math_workers`, or one per slot."""
         return self.math_workers or self.effective_slots
+
+    @property
+    def effective_lent_slots(self) -> int:
+        """Slots that may be lent: `lent_slots`, or two for each slot, at most 64."""
+        return self.lent_slots or min(2 * self.effective_slots, 64)
 
     def default_limits(self) -> Limits:
         """The limits of a request that sets none, the wall backstop derived."""
@@ -180,8 +212,11 @@ _MAY_BE_ZERO = {
     "math_workers",
     "drain_seconds",
     "max_queue",
+    "run_slots",
+    "lent_slots",
     "math_cache_bytes",
     "verdict_cache_bytes",
+    "replay_bytes",
 }
 
 
@@ -191,21 +226,38 @@ def load_settings(
     flags: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Merges the four sources. Raises StartupError that names the setting at fault."""
-    values: dict[str, Any] = {}
+    return load_with_origins(config_file, environment, flags)[0]
+
+
+def load_with_origins(
+    config_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """`load_settings`, and for each setting that is no default where its value came from."""
+    sources: list[tuple[Callable[[str], str], dict[str, Any]]] = []
     if config_file is not None:
-        values |= _from_file(config_file)
-    values |= _from_environment(os.environ if environment is None else environment)
-    values |= {name: _convert(name, value, f"--{_dashed(name)}") for name, value in (flags or {}).items()}
-    return Settings(**values)
+        sources.append((lambda _: str(config_file), _from_file(config_file)))
+    found = _from_environment(os.environ if environment is None else environment)
+    sources.append((lambda name: f"{ENVIRONMENT_PREFIX}{name.upper()}", found))
+    given = {name: _convert(name, value, f"--{_dashed(name)}") for name, value in (flags or {}).items()}
+    sources.append((lambda name: f"--{_dashed(name)}", given))
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, source in sources:
+        values |= source
+        origins |= {name: origin(name) for name in source}
+    return Settings(**values), origins
 
 
-def to_toml(settings: Settings) -> str:
-    """The settings as a TOML file that `--config` reads back, each with its help as a comment."""
+def to_toml(settings: Settings, origins: Mapping[str, str] | None = None) -> str:
+    """The settings as a TOML file that `--config` reads back; the comments say where each came from."""
     lines = []
     for item in fields(settings):
         value = getattr(settings, item.name)
-        shown = f'"{value}"' if isinstance(value, str) else str(value)
-        lines.append(f"{item.name} = {shown}  # {item.metadata['help']}")
+        shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+        origin = (origins or {}).get(item.name, "default")
+        lines.append(f"{item.name} = {shown}  # {origin}: {item.metadata['help']}")
     return "\n".join(lines) + "\n"
 
 
@@ -215,6 +267,13 @@ def split_address(address: str, name: str = "address") -> tuple[str, int]:
     if not (colon and host and port.isdecimal() and int(port) < 1 << 16):
         raise StartupError(f"{name}: {address!r} is not host:port")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def usable_cores() -> int:

@@ -18,12 +18,13 @@ from sandbox.containers import ContainerConfig
 from sandbox.errors import SandboxError, UnknownLanguage
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Limits
-from sandbox.workers import JailedWorkers, WorkerConfig
-from server import __version__, execution, limits, locations
-from server.admission import Admission
+from sandbox.workers import BATCH_CALLS, JailedWorkers, WorkerConfig
+from server import __version__, caller, cost, execution, limits, locations
+from server.admission import Admission, Bounds
 from server.config import Settings
 from server.errors import StartupError, invalid
-from server.testsets import TestSetFiles, TestSets
+from server.lanes import Lane, Ticket
+from server.testsets import TestSetFiles, TestSets, count_cases
 from server.verify import extraction
 from server.verify.code.checkers import CHECKERS
 from server.verify.code.verifier import TEST_FORMATS, CodeVerifier, Options, validate
@@ -31,6 +32,7 @@ from server.verify.math.cache import JudgementCache
 from server.verify.math.verifier import MathVerifier
 
 T = TypeVar("T")
+Judge = Callable[[], Awaitable[pb.Verdict]]
 MATH_WORKER = "server.verify.math.worker"
 ATTEMPTS = 3  # a service fault is tried again before it is reported
 
@@ -44,15 +46,25 @@ class RewardCore:
         directory = str(locations.user_cache()) if cache == "auto" else cache
         runtime = "" if settings.docker_runtime == "default" else settings.docker_runtime
         containers = ContainerConfig(image=settings.docker_image, runtime=runtime)
+        self._programs = Lane(
+            settings.effective_slots,
+            run_slots=settings.run_slots,
+            lend_after_seconds=settings.lend_after_seconds,
+            lent=settings.effective_lent_slots,
+        )
+        # A worker takes several calls at a time: that many go on to its own queue, the others wait here.
+        self._checks = Lane(settings.effective_math_workers * BATCH_CALLS)
         self.sandbox = Sandbox(
             SandboxConfig(
                 isolation=settings.isolation,
                 slots=settings.effective_slots,
+                jails=settings.effective_slots + settings.effective_lent_slots,
                 artefact_cache_bytes=settings.artefact_cache_bytes,
                 cache_directory=directory,
                 languages=settings.tested_languages,
                 containers=containers,
-            )
+            ),
+            self._programs,
         )
         self.math_workers = JailedWorkers(
             WorkerConfig(
@@ -65,7 +77,7 @@ class RewardCore:
         )
         self._math_cache = JudgementCache(settings.math_cache_bytes)
         self._math = MathVerifier(
-            self.math_workers.call, cpu_seconds=settings.math_cpu_seconds, cache=self._math_cache
+            self._call_worker, cpu_seconds=settings.math_cpu_seconds, cache=self._math_cache
         )
         self._code = CodeVerifier(
             self.sandbox,
@@ -76,7 +88,7 @@ class RewardCore:
             ),
         )
         self._tests = TestSets(settings.test_sets_bytes, _test_set_files(settings))
-        self._admission = Admission(settings.effective_slots, settings.max_queue)
+        self._admission = Admission(settings.effective_slots, _bounds(settings))
         self._warm = False
 
     async def start(self) -> None:
@@ -127,35 +139,64 @@ class RewardCore:
             "workers.jail_opened": workers.jails_opened,
         }
 
+    def statistics(self) -> dict[str, float]:
+        """What is inside (`queue.*`), slots by lane (`slots.LANE`, `busy.LANE`, `waiting.LANE`), jails."""
+        load, sandbox = self._admission.load, self.sandbox
+        found: dict[str, float] = {
+            "queue.cost": load.cost,
+            "queue.bytes": load.size_bytes,
+            "jails.open": sandbox.open_jails,
+            "jails.unburied": sandbox.unburied_jails,
+            "launchers": sandbox.launchers_started,
+        }
+        for name, lane in (("programs", self._programs), ("checks", self._checks)):
+            found |= {
+                f"slots.{name}": lane.slots,
+                f"busy.{name}": lane.busy,
+                f"waiting.{name}": lane.waiting,
+            }
+        return found
+
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
         """Judges one completion; raises RequestError if the request is wrong or cannot be taken."""
         started = time.monotonic()
-        judge = self._judge_of(request)
-        with self._admission.enter():
+        judge, estimate = self._judge_of(request)
+        with self._admission.enter(caller.current(), request.run, estimate, request.ByteSize()) as ticket:
             verdict = await _with_retry(request, lambda: _known(judge, "code.language"))
         verdict.id = request.id
         verdict.isolation = self.sandbox.isolation
-        _complete_timing(verdict, time.monotonic() - started)
+        _complete_timing(verdict, time.monotonic() - started, ticket)
         return verdict
 
-    def _judge_of(self, request: pb.VerifyRequest) -> Callable[[], Awaitable[pb.Verdict]]:
-        """Checks the request and binds what will judge it."""
+    def _judge_of(self, request: pb.VerifyRequest) -> tuple[Judge, float]:
+        """Checks the request, binds what will judge it, and estimates its cost."""
         task = request.WhichOneof("task")
         if task is None:
             raise invalid("task", "one of `math` and `code` is required")
         _check_extraction(request.extraction)
         if task == "math":
-            return lambda: self._math.verify(request)
+            return lambda: self._math.verify(request), cost.MATH_COST
         return self._code_judge(request)
 
-    def _code_judge(self, request: pb.VerifyRequest) -> Callable[[], Awaitable[pb.Verdict]]:
+    def _code_judge(self, request: pb.VerifyRequest) -> tuple[Judge, float]:
         task = request.code
         validate(task)
         self._check_language(task.language, "code.language")
         applied = limits.resolve(task.limits, self._settings, "code.limits")
+        estimate = cost.of_program(task.language, self._cases(task), applied)
         if task.WhichOneof("tests") != "tests_hash":
-            return lambda: self._code.verify(request, task, applied)
-        return lambda: self._verify_by_hash(request, applied)
+            return lambda: self._code.verify(request, task, applied), estimate
+        return lambda: self._verify_by_hash(request, applied), estimate
+
+    def _cases(self, task: pb.CodeTask) -> int:
+        if task.WhichOneof("tests") != "tests_hash":
+            return cost.count_cases(task)
+        held = self._tests.get(task.tests_hash)
+        return cost.UNKNOWN_CASES if held is None else count_cases(held)
+
+    async def _call_worker(self, payload: bytes, cpu_seconds: float) -> bytes:
+        async with self._checks.slot():
+            return await self.math_workers.call(payload, cpu_seconds)
 
     async def _verify_by_hash(self, request: pb.VerifyRequest, applied: Limits) -> pb.Verdict:
         digest = request.code.tests_hash
@@ -185,11 +226,13 @@ class RewardCore:
         execution.check(request)
         applied = limits.resolve(request.limits, self._settings, "limits")
         started = time.monotonic()
-        with self._admission.enter():
+        estimate = cost.of_program(request.language, len(request.stdin), applied)
+        with self._admission.enter(caller.current(), request.run, estimate, request.ByteSize()) as ticket:
             result = await _attempts(
                 lambda: _known(lambda: execution.execute(self.sandbox, request, applied), "language")
             )
         result.timing.total_seconds = time.monotonic() - started
+        result.timing.queue_seconds = ticket.waited_seconds
         return result
 
     def capabilities(self) -> pb.Capabilities:
@@ -234,14 +277,21 @@ def _test_set_files(settings: Settings) -> TestSetFiles | None:
     return TestSetFiles(Path(settings.test_sets_directory), settings.test_sets_disk_bytes)
 
 
-def _complete_timing(verdict: pb.Verdict, total_seconds: float) -> None:
-    """A code request waits whenever it neither compiles nor runs; a math check counts whole as running."""
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        settings.effective_slots + settings.max_queue, settings.max_queue_cost, settings.max_queue_bytes
+    )
+
+
+def _complete_timing(verdict: pb.Verdict, total_seconds: float, ticket: Ticket) -> None:
+    """What waited for a slot, or for the same work of another request, is the queue's."""
     timing = verdict.timing
     timing.total_seconds = total_seconds
     if verdict.HasField("code"):
-        timing.queue_seconds = max(0.0, total_seconds - timing.compile_seconds - timing.run_seconds)
+        timing.queue_seconds = total_seconds if verdict.cached else ticket.waited_seconds
     else:
-        timing.run_seconds = total_seconds
+        timing.queue_seconds = ticket.waited_seconds
+        timing.run_seconds = max(0.0, total_seconds - ticket.waited_seconds)
 
 
 def _check_extraction(policy: str) -> None:

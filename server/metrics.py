@@ -21,13 +21,34 @@ from server.faces.service import RewardService
 
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _PHASES = ("queue", "compile", "run", "total")
+_LIMITS = {
+    pb.TIME_LIMIT: "time",
+    pb.MEMORY_LIMIT: "memory",
+    pb.OUTPUT_LIMIT: "output",
+    pb.PROCESS_LIMIT: "processes",
+}
+_GAUGES = {
+    "queue.cost": ("reward_queue_cost", "Units of cost of the requests in the server"),
+    "queue.bytes": ("reward_queue_bytes", "Bytes of the requests in the server"),
+    "jails.open": ("reward_jails_open", "Jails in use"),
+    "jails.unburied": ("reward_jails_unburied", "Jails that nobody uses and that are not yet gone"),
+}
+_LANE_GAUGES = {
+    "slots": ("reward_slots", "Slots that there are, by lane"),
+    "busy": ("reward_slots_busy", "Slots that are held, by lane"),
+    "waiting": ("reward_slots_waiting", "Claims that wait for a slot, by lane"),
+}
 
 
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
     def __init__(
-        self, queue_depth: Callable[[], int], math_statistics: Callable[[], Mapping[str, int]] = dict
+        self,
+        queue_depth: Callable[[], int],
+        math_statistics: Callable[[], Mapping[str, int]] = dict,
+        statistics: Callable[[], Mapping[str, float]] = dict,
+        replays: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.registry = CollectorRegistry()
         self.in_flight = Gauge(
@@ -52,9 +73,19 @@ class Metrics:
         self.flags = Counter(
             "reward_flags", "Verdicts with a sign of tampering", ["flag"], registry=self.registry
         )
+        self.limit_kills = Counter(
+            "reward_limit_kills", "Runs that met a limit", ["limit"], registry=self.registry
+        )
+        self.code_cache = Counter(
+            "reward_code_cache",
+            "Code requests by what was known",
+            ["cache", "result"],
+            registry=self.registry,
+        )
         depth = Gauge("reward_queue_depth", "Requests that wait for a slot", registry=self.registry)
         depth.set_function(queue_depth)
         self.registry.register(_MathCollector(math_statistics))
+        self.registry.register(_CoreCollector(statistics, replays))
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its media type."""
@@ -85,6 +116,38 @@ class _MathCollector:
         held = GaugeMetricFamily("reward_math_cache_bytes", "Memory held by decided pairs")
         held.add_metric([], found.get("cache_bytes", 0))
         yield held
+
+
+class _CoreCollector:
+    """What the core and the replays count by themselves, read when somebody asks."""
+
+    def __init__(
+        self, statistics: Callable[[], Mapping[str, float]], replays: Callable[[], Mapping[str, int]]
+    ) -> None:
+        self._statistics = statistics
+        self._replays = replays
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, without samples where nothing is counted."""
+        found = self._statistics()
+        for name, (metric, text) in _GAUGES.items():
+            yield GaugeMetricFamily(metric, text, value=found.get(name, 0))
+        for kind, (metric, text) in _LANE_GAUGES.items():
+            family = GaugeMetricFamily(metric, text, labels=["lane"])
+            for name, value in found.items():
+                if name.startswith(f"{kind}."):
+                    family.add_metric([name.partition(".")[2]], value)
+            yield family
+        launchers = CounterMetricFamily("reward_launchers", "Launchers started: one, and one for each loss")
+        launchers.add_metric([], found.get("launchers", 0))
+        yield launchers
+        replays = CounterMetricFamily(
+            "reward_replays", "Requests whose id was in use, by what became of them", labels=["result"]
+        )
+        for result, count in self._replays().items():
+            if result != "size_bytes":
+                replays.add_metric([result], count)
+        yield replays
 
 
 class Measured:
@@ -136,6 +199,25 @@ class Measured:
         self._metrics.verdicts.labels(task, pb.Status.Name(verdict.status), language).inc()
         for flag in verdict.flags:
             self._metrics.flags.labels(flag).inc()
+        if task == "code":
+            self._count_code(verdict)
+        self._observe_phases(task, verdict.timing)
+
+    def _count_code(self, verdict: pb.Verdict) -> None:
+        count = self._metrics.code_cache.labels
+        count("verdict", "hit" if verdict.cached else "miss").inc()
+        if verdict.cached:
+            return
+        if verdict.code.HasField("compile"):
+            count("artefact", "hit" if verdict.code.compile.cached else "miss").inc()
+        for case in verdict.code.cases:
+            if (limit := _LIMITS.get(case.status)) is not None:
+                self._metrics.limit_kills.labels(limit).inc()
+
+    def _observe_phases(self, task: str, timing: pb.Timing) -> None:
+        """What is neither waiting, compiling nor running is the check: extraction and comparison."""
+        observe = self._metrics.phase_seconds.labels
+        known = timing.queue_seconds + timing.compile_seconds + timing.run_seconds
+        observe(task, "check").observe(max(0.0, timing.total_seconds - known))
         for phase in _PHASES:
-            seconds = getattr(verdict.timing, f"{phase}_seconds")
-            self._metrics.phase_seconds.labels(task, phase).observe(seconds)
+            observe(task, phase).observe(getattr(timing, f"{phase}_seconds"))

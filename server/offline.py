@@ -5,26 +5,67 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import Any, TextIO
 
 from protos.reward.v1 import reward_pb2 as pb
 from server import taskcheck
-from server.errors import RequestError
+from server.errors import RequestError, invalid
 from server.faces import json_batch, json_wire
 from server.faces.batch import Entry, each, judge_many
 from server.faces.service import RewardService
 
 
-async def verify_lines(core: RewardService, body: bytes, window: int) -> int:
+async def verify_lines(core: RewardService, body: bytes, window: int, record: TextIO | None = None) -> int:
     """Judges requests in NDJSON: verdicts on stdout as they are made, a summary on stderr.
 
+    `record` gets a line with request and verdict for each that was taken, which `replay_lines` reads.
     Returns the exit code: 0 when every request was judged, else 1.
     """
     tally = Tally()
-    async for _, verdict in judge_many(core, json_batch.entries(body, ndjson=True), window=window):
-        print(json_wire.dump_value(json_batch.to_json(verdict)), flush=True)
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    async for position, verdict in judge_many(core, json_batch.entries(body, ndjson=True), window=window):
+        written = json_wire.dump_value(json_batch.to_json(verdict))
+        print(written, flush=True)
+        if record is not None and not verdict.HasField("error"):
+            record.write(f'{{"request": {lines[position].decode()}, "verdict": {written}}}\n')
         tally.add(verdict)
     print(tally.summary(), file=sys.stderr)
     return 0 if tally.all_judged else 1
+
+
+async def replay_lines(core: RewardService, body: bytes, window: int) -> int:
+    """Judges stored requests again: each verdict that changed on stdout, a summary on stderr.
+
+    Every line is `{"request": VerifyRequest, "verdict": Verdict}`. A verdict has changed when its
+    status or its reward has, or when a request was refused then or is now. Returns the exit code:
+    0 when none changed, else 1. Raises RequestError for a line that is none of these.
+    """
+    stored = [_stored(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
+    changed = 0
+    entries: list[Entry] = [request for request, _ in stored]
+    async for position, verdict in judge_many(core, each(entries), window=window):
+        request, then = stored[position]
+        now = outcome(json_batch.to_json(verdict))
+        if now != then:
+            changed += 1
+            report = {"id": request.id, "then": then, "now": now, "message": verdict.message}
+            print(json_wire.dump_value(report), flush=True)
+    print(f"{len(stored)} requests: {changed} verdicts changed", file=sys.stderr)
+    return 0 if not changed else 1
+
+
+def outcome(verdict: Any) -> dict[str, Any]:
+    """What of a verdict in JSON must not change by itself: its status and reward, or why it was refused."""
+    if error := verdict.get("error"):
+        return {"error": error.get("code")}
+    return {"status": verdict.get("status"), "reward": verdict.get("reward")}
+
+
+def _stored(number: int, line: bytes) -> tuple[pb.VerifyRequest, dict[str, Any]]:
+    pair = json_wire.loads(line)
+    if not isinstance(pair, dict) or not isinstance(pair.get("verdict"), dict) or "request" not in pair:
+        raise invalid(f"line {number}", 'is not {"request": ..., "verdict": ...}')
+    return json_wire.from_json(pair["request"], pb.VerifyRequest), outcome(pair["verdict"])
 
 
 async def check_lines(core: RewardService, body: bytes) -> int:

@@ -13,12 +13,15 @@ the last verdict back *without* a reward; a fault is never turned into 0.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -73,11 +76,24 @@ class Verdict:
 class AsyncRewardClient:
     """Asks a reward server over gRPC. Safe for any number of concurrent tasks of one event loop."""
 
-    def __init__(self, address: str, *, policy: RetryPolicy | None = None, max_in_flight: int = 256) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        policy: RetryPolicy | None = None,
+        max_in_flight: int = 256,
+        api_key: str | None = None,
+        priority: str = "",
+    ) -> None:
+        """`api_key`, or else REWARD_API_KEY of the environment, names the caller to a server that asks.
+
+        `priority` is `evaluation`, `training` or `background`; empty: the server's default.
+        """
         self.address = address
         self._policy = policy or RetryPolicy()
-        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
-        self._stub: Any = reward_pb2_grpc.RewardServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._channel = open_channel(address)
+        stub = reward_pb2_grpc.RewardServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub: Any = _WithMetadata(stub, _metadata(api_key, priority))
         self._slots = asyncio.Semaphore(max_in_flight)
         self._tests: dict[str, pb.TestSet] = {}
         self._uploads: dict[str, asyncio.Task[pb.TestSetRef]] = {}
@@ -243,6 +259,39 @@ async def _result_of(call: Any) -> Any:
     return await call
 
 
+def open_channel(address: str) -> grpc.aio.Channel:
+    """A channel in plain text, or under TLS where the environment names files for it.
+
+    REWARD_TLS_CA holds the authorities that may have signed the server's certificate; REWARD_TLS_CERTIFICATE
+    and REWARD_TLS_KEY are this client's own, for a server that asks for one. All are paths of PEM files.
+    """
+    authorities, key, certificate = (
+        Path(path).read_bytes() if (path := os.environ.get(f"REWARD_TLS_{name}")) else None
+        for name in ("CA", "KEY", "CERTIFICATE")
+    )
+    if authorities is None:
+        return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(authorities, key, certificate)
+    return grpc.aio.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
+
+
+def _metadata(api_key: str | None, priority: str) -> tuple[tuple[str, str], ...]:
+    key = os.environ.get("REWARD_API_KEY", "") if api_key is None else api_key
+    pairs = (("authorization", key and f"Bearer {key}"), ("x-reward-priority", priority))
+    return tuple((name, value) for name, value in pairs if value)
+
+
+class _WithMetadata:
+    """A stub whose calls all carry the same metadata."""
+
+    def __init__(self, stub: Any, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._stub = stub
+        self._metadata = metadata
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(getattr(self._stub, name), metadata=self._metadata)
+
+
 class LoopThread:
     """An event loop in a thread of its own, for code that has none."""
 
@@ -273,11 +322,18 @@ class LoopThread:
 class RewardClient:
     """`AsyncRewardClient` for programs without an event loop. Safe for any number of threads."""
 
-    def __init__(self, address: str, *, policy: RetryPolicy | None = None, max_in_flight: int = 256) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        policy: RetryPolicy | None = None,
+        max_in_flight: int = 256,
+        api_key: str | None = None,
+    ) -> None:
         self.address = address
         self._loop = LoopThread("reward-client")
         # The channel belongs to the loop it is made on.
-        self._client = self._loop.submit(_connect(address, policy, max_in_flight)).result()
+        self._client = self._loop.submit(_connect(address, policy, max_in_flight, api_key)).result()
 
     def __enter__(self) -> Self:
         return self
@@ -334,8 +390,10 @@ class RewardClient:
         return self._loop.submit(self._client.capabilities(deadline_seconds=deadline_seconds)).result()
 
 
-async def _connect(address: str, policy: RetryPolicy | None, max_in_flight: int) -> AsyncRewardClient:
-    return AsyncRewardClient(address, policy=policy, max_in_flight=max_in_flight)
+async def _connect(
+    address: str, policy: RetryPolicy | None, max_in_flight: int, api_key: str | None
+) -> AsyncRewardClient:
+    return AsyncRewardClient(address, policy=policy, max_in_flight=max_in_flight, api_key=api_key)
 
 
 __all__ = [

@@ -22,11 +22,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from protos.reward.v1 import reward_pb2 as pb
+from server.caller import become
 from server.config import Settings
 from server.errors import ErrorCode, RequestError, StartupError
 from server.faces import proto_wire
 from server.faces.batch import Entry, Refused, judge_many
+from server.faces.callers import Callers
 from server.faces.service import RewardService, deadline_in, verify, within
+from server.tls import Tls
 
 ERROR_DOMAIN = "reward.v1"
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["RewardService"].full_name
@@ -44,6 +47,7 @@ STATUS_CODES = {
 # with a bare RESOURCE_EXHAUSTED; between the two our own check answers TOO_LARGE with its ErrorInfo.
 _LIBRARY_CEILING_FACTOR = 2
 _LARGEST_LIBRARY_CEILING = (1 << 31) - 1
+_FEWEST_STREAMS = 1000
 
 M = TypeVar("M", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -53,10 +57,19 @@ Unary = Callable[[bytes, Context], Awaitable[Message]]
 class GrpcFace:
     """One gRPC server over one service; `start` binds and serves, `stop` ends what is left."""
 
-    def __init__(self, service: RewardService, settings: Settings) -> None:
+    def __init__(
+        self,
+        service: RewardService,
+        settings: Settings,
+        callers: Callers | None = None,
+        tls: Tls | None = None,
+    ) -> None:
+        self._tls = tls
         self._service = service
+        self._callers = callers or Callers()
         self._ceiling = settings.request_bytes_ceiling
         self._window = settings.stream_window
+        self._most_streams = max(_FEWEST_STREAMS, 2 * (settings.effective_slots + settings.max_queue))
         self._address = settings.grpc
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at run time
         self._server: grpc.aio.Server | None = None
@@ -71,11 +84,16 @@ class GrpcFace:
         reflection.enable_server_reflection(reflected, server)
         await self.set_ready(False)
         try:
-            self.port = server.add_insecure_port(self._address)
+            self.port = self._listen(server)
         except RuntimeError as error:
             raise StartupError(f"grpc: cannot listen on {self._address}: {error}") from error
         await server.start()
         self._server = server
+
+    def _listen(self, server: grpc.aio.Server) -> int:
+        if self._tls is None:
+            return server.add_insecure_port(self._address)
+        return server.add_secure_port(self._address, self._tls.credentials())
 
     async def set_ready(self, ready: bool) -> None:
         """What grpc.health.v1 answers, for the whole server and for the service by name."""
@@ -93,6 +111,10 @@ class GrpcFace:
         return [
             ("grpc.max_receive_message_length", library_ceiling),
             ("grpc.max_send_message_length", -1),
+            # Identity alone: the library unpacks a message whole before it looks at its size.
+            ("grpc.compression_enabled_algorithms_bitset", 1),
+            # A client holds back by itself what is beyond this on its connection, at no cost here.
+            ("grpc.max_concurrent_streams", self._most_streams),
             # A second server on the same port is an error and not a silent sharer of its calls.
             ("grpc.so_reuseport", 0),
         ]
@@ -105,13 +127,28 @@ class GrpcFace:
             "GetCapabilities": self._get_capabilities,
         }
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            name: grpc.unary_unary_rpc_method_handler(_answering(method), response_serializer=_serialize)
+            name: grpc.unary_unary_rpc_method_handler(self._answering(method), response_serializer=_serialize)
             for name, method in unary.items()
         }
         handlers["VerifyStream"] = grpc.stream_stream_rpc_method_handler(
             self._verify_stream, response_serializer=_serialize
         )
         return grpc.method_handlers_generic_handler(SERVICE_NAME, handlers)
+
+    def _answering(self, method: Unary) -> Unary:
+        async def handler(body: bytes, context: Context) -> Message:
+            try:
+                self._identify(context)
+                return await method(body, context)
+            except RequestError as error:
+                await _abort(context, error)
+
+        return handler
+
+    def _identify(self, context: Context) -> None:
+        """This call's task is its caller's; raises RequestError UNAUTHENTICATED, INVALID_ARGUMENT."""
+        metadata = {name: value for name, value in context.invocation_metadata() or () if value}
+        become(self._callers.of(lambda name: _text(metadata.get(name, ""))))
 
     def _parse(self, body: bytes, kind: type[M]) -> M:
         return proto_wire.parse(body, kind, self._ceiling)
@@ -134,6 +171,10 @@ class GrpcFace:
     async def _verify_stream(
         self, bodies: AsyncIterator[bytes], context: Context
     ) -> AsyncGenerator[pb.Verdict, None]:
+        try:
+            self._identify(context)
+        except RequestError as error:
+            await _abort(context, error)
         judged = judge_many(
             self._service, self._entries(bodies), window=self._window, deadline=_deadline(context)
         )
@@ -165,19 +206,13 @@ def rpc_status(error: RequestError) -> status_pb2.Status:
     return status
 
 
-def _answering(method: Unary) -> Unary:
-    async def handler(body: bytes, context: Context) -> Message:
-        try:
-            return await method(body, context)
-        except RequestError as error:
-            await _abort(context, error)
-
-    return handler
-
-
 async def _abort(context: Context, error: RequestError) -> NoReturn:
     metadata = (("grpc-status-details-bin", rpc_status(error).SerializeToString()),)
     await context.abort(STATUS_CODES[error.code], error.message, metadata)
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def _serialize(message: Message) -> bytes:

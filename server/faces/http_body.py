@@ -27,7 +27,9 @@ T = TypeVar("T")
 
 
 async def read_body(request: Request, ceiling: int) -> bytes:
-    """The body, at most `ceiling` bytes of it in memory. Raises RequestError TOO_LARGE."""
+    """The body, at most `ceiling` bytes of it in memory. Raises RequestError TOO_LARGE, INVALID_ARGUMENT."""
+    if (encoding := request.headers.get("content-encoding", "identity").lower()) != "identity":
+        raise invalid("content-encoding", f"{encoding!r} is not taken: send the body as it is")
     too_large = RequestError(ErrorCode.TOO_LARGE, f"the body is larger than the ceiling of {ceiling} bytes")
     announced = _announced_bytes(request)
     waits_for_leave = request.headers.get("expect", "").lower() == "100-continue"

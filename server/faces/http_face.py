@@ -20,8 +20,9 @@ from protos.reward.v1 import reward_pb2 as pb
 from server import __version__
 from server.config import Settings, split_address
 from server.errors import ErrorCode, RequestError, StartupError
-from server.faces import dialects, json_batch, json_wire, openapi
+from server.faces import api_page, dialects, json_batch, json_wire, openapi
 from server.faces.batch import Answer, judge_all, judge_many
+from server.faces.callers import Callers, Identified
 from server.faces.dialects.common import Context, Route
 from server.faces.http_body import (
     CLIENT_GONE_STATUS,
@@ -32,10 +33,13 @@ from server.faces.http_body import (
     read_body,
     while_connected,
 )
+from server.faces.http_bounds import BodyBudget, patient_protocol
 from server.faces.service import RewardService, verify, within
+from server.tls import Tls
 
 NDJSON = "application/x-ndjson"
 _BACKLOG = 2048
+_BODY_BYTES = 2 << 30
 
 
 class Routes:
@@ -100,14 +104,30 @@ class Routes:
         content, media_type = self._metrics()
         return Response(content, media_type=media_type)
 
+    async def documents(self) -> Response:
+        """`GET /docs`: the API's description for people; nothing of it comes from elsewhere."""
+        headers = {"content-security-policy": api_page.CONTENT_SECURITY_POLICY}
+        return Response(
+            api_page.render(openapi.schema(__version__)), 200, headers, "text/html; charset=utf-8"
+        )
+
+    async def openapi(self) -> Response:
+        """`GET /openapi.json`: the API's description for tools."""
+        return json_response(orjson.dumps(openapi.schema(__version__)))
+
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._ceiling)
 
 
-def build_app(routes: Routes, further: Sequence[Route] = ()) -> FastAPI:
+def build_app(
+    routes: Routes,
+    further: Sequence[Route] = (),
+    callers: Callers | None = None,
+    body_bytes: int = _BODY_BYTES,
+) -> FastAPI:
     """The ASGI application: the routes of the API and their errors as problem+json."""
-    app = FastAPI(title="Reward server", version=__version__, redoc_url=None)
-    app.openapi_schema = openapi.schema(__version__)
+    # Its own document knows nothing of the messages, which are read from bytes: ours is served instead.
+    app = FastAPI(title="Reward server", version=__version__, openapi_url=None)
     for method, path, endpoint in (
         ("POST", "/v1/verify", routes.verify),
         ("POST", "/v1/verify/batch", routes.batch),
@@ -118,6 +138,8 @@ def build_app(routes: Routes, further: Sequence[Route] = ()) -> FastAPI:
         ("GET", "/ready", routes.ready),
         ("GET", "/version", routes.version),
         ("GET", "/metrics", routes.metrics),
+        ("GET", "/docs", routes.documents),
+        ("GET", "/openapi.json", routes.openapi),
     ):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
     for route in further:
@@ -125,6 +147,9 @@ def build_app(routes: Routes, further: Sequence[Route] = ()) -> FastAPI:
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
+    # The last one added is the first one asked: nothing is read for a caller who is refused.
+    app.add_middleware(BodyBudget, budget_bytes=body_bytes)
+    app.add_middleware(Identified, callers=callers or Callers())
     return app
 
 
@@ -132,9 +157,25 @@ class HttpFace:
     """uvicorn around the application, in the caller's event loop and under the caller's signals."""
 
     def __init__(
-        self, service: RewardService, settings: Settings, metrics: Callable[[], tuple[bytes, str]]
+        self,
+        service: RewardService,
+        settings: Settings,
+        metrics: Callable[[], tuple[bytes, str]],
+        further: Sequence[Route] = (),
+        *,
+        callers: Callers | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        self.app = build_app(Routes(service, settings, metrics), _dialect_routes(service, settings))
+        self._tls = tls
+        dialect_routes = _dialect_routes(service, settings)
+        self.app = build_app(
+            Routes(service, settings, metrics),
+            [*dialect_routes, *further],
+            callers,
+            settings.max_queue_bytes,
+        )
+        self._receive_seconds = settings.receive_seconds
+        self._max_connections = settings.max_connections
         self._address = settings.http
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -145,8 +186,19 @@ class HttpFace:
         listener = _listen(self._address)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            self.app, lifespan="off", log_config=None, access_log=False, server_header=False, backlog=_BACKLOG
+            self.app,
+            http=patient_protocol(self._receive_seconds),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            limit_concurrency=self._max_connections,
         )
+        if (tls := self._tls) is not None:
+            config.ssl_certfile = tls.certificate  # what tells uvicorn that there is TLS at all
+            config.ssl_context_factory = lambda _, __: tls.context()
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started and not self._serving.done():  # noqa: ASYNC110  # uvicorn has no event

@@ -115,7 +115,23 @@ def _field(field: FieldDescriptor) -> Schema:
     message = field.message_type
     if message is not None and message.GetOptions().map_entry:
         return {"type": "object", "additionalProperties": _single(message.fields_by_name["value"])}
-    return {"type": "array", "items": _single(field)} if field.is_repeated else _single(field)
+    if field.is_repeated:
+        return {"type": "array", "items": _single(field)}
+    return _or_null(_single(field)) if _is_optional_scalar(field) else _single(field)
+
+
+def _is_optional_scalar(field: FieldDescriptor) -> bool:
+    """Written as null where it is absent."""
+    return field.message_type is None and field.has_presence and _is_declared_optional(field)
+
+
+def _is_declared_optional(field: FieldDescriptor) -> bool:
+    oneof = field.containing_oneof
+    return oneof is not None and len(oneof.fields) == 1 and oneof.name == f"_{field.name}"
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}
 
 
 def _single(field: Any) -> Schema:

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
 from protos.reward.v1 import reward_pb2 as pb
+from server.caller import with_deadline
 from server.errors import ErrorCode, RequestError
 
 T = TypeVar("T")
@@ -54,8 +55,9 @@ async def within(deadline: float | None, work: Coroutine[Any, Any, T]) -> T:
     """
     scope = asyncio.timeout_at(deadline)
     try:
-        async with scope:
-            return await work
+        with with_deadline(deadline):
+            async with scope:
+                return await work
     except RequestError:
         raise
     except Exception as error:  # the boundary of the service: whatever escapes is ours, never the caller's

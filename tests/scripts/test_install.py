@@ -175,7 +175,10 @@ def test_a_failed_check_fails_the_tests_but_hides_none(with_venv: Path, run: Cal
 
 def test_missing_tools_are_named_and_the_checks_go_on(with_venv: Path, run: Callable) -> None:
     done = run("scripts/test")
-    assert "apt-get install -y --no-install-recommends g++ git docker.io iptables debootstrap" in done.stdout
+    assert (
+        "apt-get install -y --no-install-recommends g++ git openssl docker.io iptables debootstrap"
+        in done.stdout
+    )
     assert "no Docker engine answers" in done.stdout
     assert done.returncode == 0
 

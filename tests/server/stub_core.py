@@ -33,6 +33,9 @@ class StubCore:
     def math_statistics(self) -> dict[str, int]:
         return {"cache.hit": 3, "workers.budget_kill": 1, "cache_bytes": 100}
 
+    def statistics(self) -> dict[str, float]:
+        return {"queue.cost": 7.0, "busy.programs": 2, "slots.programs": 4, "jails.open": 1, "launchers": 1}
+
     async def start(self) -> None:
         if self.start_gate is not None:
             await self.start_gate.wait()

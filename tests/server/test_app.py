@@ -20,6 +20,7 @@ from tests.server.conftest import Running, until
 from tests.server.stub_core import HELD, StubCore
 
 EPHEMERAL = Settings(http="127.0.0.1:0", grpc="127.0.0.1:0", log_level="error")
+OTHER_MATH = pb.VerifyRequest(id="other", completion="42", math=pb.MathTask(gold=["42"]))
 HELD_MATH = pb.VerifyRequest(id="h", completion=HELD, math=pb.MathTask(gold=["42"]))
 
 
@@ -68,7 +69,7 @@ async def test_a_drain_answers_what_was_accepted(running: Running) -> None:
     serving = asyncio.create_task(running.app.serve(stop))
     await until(lambda: running.core.draining)
     with pytest.raises(grpc.aio.AioRpcError):
-        await running.stub.Verify(HELD_MATH)
+        await running.stub.Verify(OTHER_MATH)
     running.core.gate.set()
     await serving
     assert (await answer).id == "h"

@@ -94,6 +94,43 @@ def test_verify_fails_when_something_was_not_judged(
     assert core().closed
 
 
+def recorded(tmp_path: Path) -> Path:
+    file = requests_file(tmp_path, math("a", r"\boxed{42}"), {"nonsense": 1}, math("b", "none"))
+    cli.main(["verify", file, "--record", str(tmp_path / "record.jsonl")])
+    return tmp_path / "record.jsonl"
+
+
+def test_a_recorded_file_judged_again_shows_no_change(
+    core: Callable[[], StubCore], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = recorded(tmp_path)
+    capsys.readouterr()
+    assert cli.main(["verify", "--replay", str(record)]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "2 requests: 0 verdicts changed\n")
+
+
+def test_replay_reports_a_verdict_that_changed(
+    core: Callable[[], StubCore], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = recorded(tmp_path)
+    record.write_text(record.read_text().replace('"status":"ACCEPTED"', '"status":"WRONG_ANSWER"'))
+    capsys.readouterr()
+    assert cli.main(["verify", "--replay", str(record)]) == 1
+    (changed,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert changed["id"] == "a"
+    assert changed["then"] == {"status": "WRONG_ANSWER", "reward": 1.0}
+    assert changed["now"] == {"status": "ACCEPTED", "reward": 1.0}
+
+
+def test_replay_names_the_line_that_is_no_pair(
+    core: Callable[[], StubCore], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = requests_file(tmp_path, math("a", "42"))
+    assert cli.main(["verify", "--replay", file]) == 2
+    assert "line 1: is not" in capsys.readouterr().err
+
+
 def test_verify_of_a_missing_file(core: Callable[[], StubCore], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["verify", "/nowhere.jsonl"]) == 2
     assert "/nowhere.jsonl: No such file" in capsys.readouterr().err
@@ -131,6 +168,30 @@ def test_doctor_is_content_when_only_what_is_optional_is_missing(
 def test_config_show_merges_flags(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["config", "show", "--max-queue", "7"]) == 0
     assert "max_queue = 7  #" in capsys.readouterr().out
+
+
+def test_config_show_says_where_each_value_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text("slots = 3\nmax_queue = 5\n")
+    monkeypatch.setenv("REWARD_SERVER_MAX_QUEUE", "6")
+    monkeypatch.setenv("REWARD_SERVER_DOCKER_IMAGE", 'odd "name" \\ here')
+    assert cli.main(["config", "show", "--config", str(file), "--run-slots", "7"]) == 0
+    shown = capsys.readouterr().out
+    for line in (
+        f"slots = 3  # {file}: ",
+        "max_queue = 6  # REWARD_SERVER_MAX_QUEUE: ",
+        "run_slots = 7  # --run-slots: ",
+        "drain_seconds = 30.0  # default: ",
+    ):
+        assert f"\n{line}" in shown
+    file.write_text(shown)
+    assert cli.main(["config", "show", "--config", str(file)]) == 0
+    again = capsys.readouterr().out
+    assert [line.partition("#")[0] for line in again.splitlines()] == [
+        line.partition("#")[0] for line in shown.splitlines()
+    ]
 
 
 def test_a_wrong_setting_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import JailLost, WorkerLost
+from sandbox.types import Limits
 from server import core as core_module
+from server import cost
 from server.config import Settings
 from server.core import ATTEMPTS, RewardCore
 from server.errors import ErrorCode, RequestError, StartupError
+from server.faces import service
+from server.lanes import Lane
 
 MATH = pb.VerifyRequest(id="m", completion=r"\boxed{2\sin x\cos x}", math=pb.MathTask(gold=[r"\sin(2x)"]))
 
@@ -84,6 +90,96 @@ async def test_it_refuses_while_draining() -> None:
         await core.verify(MATH)
     assert caught.value.code is ErrorCode.DRAINING
     assert not core.ready
+
+
+class Held:
+    """A math worker that answers when it is told to, and writes down what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.gate = asyncio.Event()
+
+    async def call(self, payload: bytes, cpu_seconds: float) -> bytes:
+        self.asked.append(payload.decode())
+        await self.gate.wait()
+        return b'{"status": "correct", "rule": "symbolic", "gold_parsed": "x", "answer_parsed": "x"}'
+
+
+def one_at_a_time(**options: Any) -> tuple[RewardCore, Held]:
+    """A core whose worker takes one call at a time, with the core's own lane before it."""
+    core, held = RewardCore(Settings(**options)), Held()
+    core.math_workers.call = held.call  # type: ignore[method-assign]  # a stand-in
+    core._checks = Lane(1)
+    return core, held
+
+
+def hard(name: str, run: str = "") -> pb.VerifyRequest:
+    task = pb.MathTask(gold=[rf"\sin(2x)+{name}"])
+    return pb.VerifyRequest(id=name, run=run, completion=rf"\boxed{{2\sin x\cos x+{name}}}", math=task)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # the test's timeout is the limit
+        await asyncio.sleep(0)
+
+
+async def test_what_meets_its_deadline_in_the_queue_never_runs() -> None:
+    core, held = one_at_a_time()
+    first = asyncio.create_task(core.verify(hard("a")))
+    await until(lambda: len(held.asked) == 1)
+    with pytest.raises(RequestError) as caught:
+        await service.verify(core, hard("b"), service.deadline_in(0.02))
+    assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
+    held.gate.set()
+    assert (await first).reward == 1.0
+    assert len(held.asked) == 1
+    assert core.statistics()["waiting.checks"] == core.statistics()["busy.checks"] == 0
+
+
+async def test_a_small_run_is_served_between_those_of_a_large_one() -> None:
+    core, held = one_at_a_time()
+    tasks = [asyncio.create_task(core.verify(hard(f"a{n}", "large"))) for n in range(6)]
+    await until(lambda: core.statistics()["waiting.checks"] == 5)
+    tasks.append(asyncio.create_task(core.verify(hard("b", "small"))))
+    await until(lambda: core.statistics()["waiting.checks"] == 6)
+    held.gate.set()
+    await asyncio.gather(*tasks)
+    assert "+b" in held.asked[1] or "+b" in held.asked[2]
+
+
+async def test_the_wait_for_a_slot_is_the_queues_time() -> None:
+    core, held = one_at_a_time()
+    first = asyncio.create_task(core.verify(hard("a")))
+    await until(lambda: len(held.asked) == 1)
+    second = asyncio.create_task(core.verify(hard("b")))
+    await until(lambda: core.statistics()["waiting.checks"] == 1)
+    await asyncio.sleep(0.05)
+    held.gate.set()
+    timing = (await second).timing
+    assert timing.queue_seconds >= 0.05
+    assert timing.queue_seconds + timing.run_seconds == pytest.approx(timing.total_seconds)
+    assert (await first).timing.queue_seconds < timing.queue_seconds
+
+
+async def test_bytes_of_waiting_requests_have_a_bound() -> None:
+    core, held = one_at_a_time(max_queue_bytes=2000)
+    first = asyncio.create_task(core.verify(hard("a")))
+    await until(lambda: len(held.asked) == 1)
+    large = hard("b")
+    large.completion += " " * 3000
+    with pytest.raises(RequestError, match="bytes of requests") as caught:
+        await core.verify(large)
+    assert caught.value.code is ErrorCode.QUEUE_FULL
+    held.gate.set()
+    await first
+
+
+@pytest.mark.parametrize("code", ["python", "cpp"])
+def test_a_program_costs_more_with_tests_limits_and_a_compiler(code: str) -> None:
+    plain, strict = Limits(cpu_seconds=4), Limits(cpu_seconds=40)
+    assert cost.of_program(code, 20, plain) > 20 * cost.MATH_COST - 1
+    assert cost.of_program(code, 20, strict) > cost.of_program(code, 20, plain)
+    assert cost.of_program("cpp", 1, plain) > cost.of_program("python", 1, plain)
 
 
 def test_the_math_worker_is_where_the_core_says() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from server.metrics import Metrics
+import pytest
+
+from protos.reward.v1 import reward_pb2 as pb
+from server.metrics import Measured, Metrics
+from tests.server.stub_core import StubCore
 
 STATISTICS = {"cache.hit": 3, "cache.miss": 2, "cache_bytes": 100, "workers.budget_kill": 1}
 
@@ -13,3 +17,68 @@ def test_what_the_math_checker_counts_is_shown() -> None:
     assert 'reward_math_cache_total{result="miss"} 2.0' in text
     assert "reward_math_cache_bytes 100.0" in text
     assert 'reward_math_workers_total{event="budget_kill"} 1.0' in text
+
+
+def test_what_the_core_counts_is_shown() -> None:
+    text = Metrics(lambda: 3, statistics=StubCore().statistics, replays=lambda: {"hit": 2, "size_bytes": 9})
+    shown = text.render()[0].decode()
+    for line in (
+        "reward_queue_depth 3.0",
+        "reward_queue_cost 7.0",
+        'reward_slots_busy{lane="programs"} 2.0',
+        'reward_slots{lane="programs"} 4.0',
+        "reward_jails_open 1.0",
+        "reward_jails_unburied 0.0",
+        "reward_launchers_total 1.0",
+        'reward_replays_total{result="hit"} 2.0',
+    ):
+        assert f"\n{line}\n" in shown
+    assert "size_bytes" not in shown
+
+
+class Answering(StubCore):
+    """Answers every request with the same verdict."""
+
+    def __init__(self, verdict: pb.Verdict) -> None:
+        super().__init__()
+        self.verdict = verdict
+
+    async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
+        return self.verdict
+
+
+async def shown_after(verdict: pb.Verdict) -> str:
+    metrics = Metrics(lambda: 0)
+    await Measured(Answering(verdict), metrics).verify(pb.VerifyRequest(code=pb.CodeTask(language="cpp")))
+    return metrics.render()[0].decode()
+
+
+async def test_a_code_verdict_is_counted_by_limit_cache_and_phase() -> None:
+    code = pb.CodeDetail(
+        compile=pb.CompileDetail(ok=True, cached=True),
+        cases=[pb.CaseDetail(status=pb.ACCEPTED), pb.CaseDetail(status=pb.TIME_LIMIT)],
+    )
+    timing = pb.Timing(queue_seconds=1, compile_seconds=2, run_seconds=3, total_seconds=6.5)
+    text = await shown_after(pb.Verdict(status=pb.TIME_LIMIT, reward=0.0, code=code, timing=timing))
+    for line in (
+        'reward_verdicts_total{language="cpp",status="TIME_LIMIT",task="code"} 1.0',
+        'reward_limit_kills_total{limit="time"} 1.0',
+        'reward_code_cache_total{cache="verdict",result="miss"} 1.0',
+        'reward_code_cache_total{cache="artefact",result="hit"} 1.0',
+        'reward_phase_seconds_sum{phase="queue",task="code"} 1.0',
+        'reward_phase_seconds_sum{phase="check",task="code"} 0.5',
+    ):
+        assert f"\n{line}\n" in text
+
+
+async def test_a_verdict_from_the_cache_is_no_second_kill() -> None:
+    code = pb.CodeDetail(cases=[pb.CaseDetail(status=pb.MEMORY_LIMIT)])
+    text = await shown_after(pb.Verdict(status=pb.MEMORY_LIMIT, reward=0.0, code=code, cached=True))
+    assert 'reward_code_cache_total{cache="verdict",result="hit"} 1.0' in text
+    assert "reward_limit_kills_total{" not in text
+
+
+@pytest.mark.parametrize("status", [pb.TIME_LIMIT, pb.MEMORY_LIMIT, pb.OUTPUT_LIMIT, pb.PROCESS_LIMIT])
+async def test_every_limit_has_a_name(status: pb.Status) -> None:
+    code = pb.CodeDetail(cases=[pb.CaseDetail(status=status)])
+    assert "reward_limit_kills_total{" in await shown_after(pb.Verdict(status=status, reward=0.0, code=code))

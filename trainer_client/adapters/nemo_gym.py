@@ -13,6 +13,7 @@ Contract: NeMo Gym 07d6b0d0, base_resources_server.py.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from fastapi import HTTPException
@@ -53,7 +54,12 @@ class VerdictResourcesServer(SimpleResourcesServer):  # type: ignore[misc]
         import aiohttp
 
         url = f"{self.config.reward_server}/nemo_gym/verify"
-        async with aiohttp.ClientSession() as session, session.post(url, json=body.model_dump()) as answer:
+        key = os.environ.get("REWARD_API_KEY")
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(url, json=body.model_dump()) as answer,
+        ):
             content: dict[str, Any] = await answer.json()
             if answer.status != 200:
                 raise HTTPException(answer.status, content.get("detail"))

@@ -79,7 +79,7 @@ async def _evaluate(options: argparse.Namespace) -> None:
     key = os.environ.get("OPENAI_API_KEY", "")
     async with (
         Endpoint(options.endpoint, sampling, key=key, max_in_flight=options.in_flight) as endpoint,
-        AsyncRewardClient(options.server) as client,
+        AsyncRewardClient(options.server, priority="evaluation") as client,
     ):
         counter = _Counter(questions, options.samples)
         await evaluate(questions, options.samples, endpoint, client, options.out, progress=counter.count)
