@@ -74,12 +74,13 @@ def shares(items: Sequence[Item]) -> dict[str, float]:
 
 
 def _groups(problems: list[list[Item]], count: int, chance: random.Random) -> Iterator[list[Item]]:
-    """Each of 8 rollouts, drawn with repeats; where both kinds are known, right and wrong are as likely."""
-    chance.shuffle(problems)
+    """8 rollouts each of problems that some programs solve and some do not: distinct ones, then repeats."""
+    mixed = [known for known in problems if {item.right for item in known} == {True, False}]
+    chance.shuffle(mixed)
     for number in range(count):
-        known = problems[number % len(problems)]
-        kinds = [kind for kind in ([i for i in known if i.right], [i for i in known if not i.right]) if kind]
-        yield [chance.choice(chance.choice(kinds)) for _ in range(GROUP)]
+        known = mixed[number % len(mixed)]
+        distinct = chance.sample(known, min(GROUP, len(known)))
+        yield [*distinct, *chance.choices(known, k=GROUP - len(distinct))]
 
 
 def _by_problem(items: Iterator[Item]) -> list[list[Item]]:

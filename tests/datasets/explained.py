@@ -21,7 +21,10 @@ _BRACE = "the body of decode_cyclic is there one and a half times: it lacks a br
 _JS_MD5 = "needs the package js-md5, which is no part of the toolchain"
 _JS_COMMA = "returns (z, true), which is `true` alone in JavaScript, where its tests ask for a pair"
 _RUST_MD5 = "needs the crate md5, which is no part of the toolchain"
-_TESTS_LEFT_OUT = "the data keep 20 of its 29 tests, and it passes these"
+_TESTS_LEFT_OUT = "the data leave large tests of its problem out, and it passes those that they keep"
+_PYTHON_2 = "is Python 2 (raw_input)"
+_NO_FLAGS = "prints a further 0 behind a decimal, and the data have lost the validator's flags for tolerance"
+_NO_GRADER = "is a part of a program: the grader that calls it is not in the data"
 
 # Run -> tasks of the set `reflexion`.
 _PUBLISHED_OTHERWISE: dict[str, tuple[str, ...]] = {
@@ -102,6 +105,17 @@ EXPLAINED: dict[str, str] = {
     **{
         f"reflexion/{run}/{task}": _PUBLISHED for run, tasks in _PUBLISHED_OTHERWISE.items() for task in tasks
     },
+    "po-2018/lager/kryssring#accepted/kryssning.py": _PYTHON_2,
+    "po-2023/skol/sistamoroten#accepted/joshua_100.py": _NO_FLAGS,
+    "po-2025/online/karleksbrev#accepted/karleksbrev.py": _NO_GRADER,
+    "po-2017/onlinekval/snomur#partially_accepted/stupid.py": _TESTS_LEFT_OUT,
+    "po-2018/final/fluortanten#partially_accepted/par_quadratic.py": _TESTS_LEFT_OUT,
+    "po-2021/onlinekval/robotdammsugaren2#partially_accepted/random1.py": _TESTS_LEFT_OUT,
+    "po-2021/onlinekval/robotdammsugaren2#partially_accepted/random2.py": _TESTS_LEFT_OUT,
+    "po-2022/onlinekval/ljusshow#partially_accepted/js_simul.py": _TESTS_LEFT_OUT,
+    "po-2024/final/golvyta#partially_accepted/quadratic.py": _TESTS_LEFT_OUT,
+    "po-2024/final/jage#partially_accepted/olle_list.py": _TESTS_LEFT_OUT,
+    "po-2025/online/kvallsfika#partially_accepted/correct_n2.py": _TESTS_LEFT_OUT,
     "po-2018/final/teleportgang#partially_accepted/par_100.c": _TESTS_LEFT_OUT,
 }
 
