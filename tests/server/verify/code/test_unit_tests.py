@@ -86,6 +86,28 @@ async def test_files_without_tests_are_the_tasks_fault(framework: str) -> None:
     assert not sandbox.programs
 
 
+@pytest.mark.parametrize(
+    ("language", "tests", "gradable"),
+    [
+        ("go", "func helper() {}", False),
+        ("go", "// func TestF(t *testing.T) {}", False),
+        ("go", "func TestF(t *testing.T) {}", True),
+        ("go", "func main() { if f() != 1 { panic(1) } }", True),
+        ("rust", "/*\n#[test]\nfn f() {}\n*/", False),
+        ("rust", "#[test]\nfn f() {}", True),
+        ("rust", "fn main() { assert_eq!(f(), 1); }", True),
+    ],
+)
+async def test_asserts_that_nothing_runs_are_the_tasks_fault(
+    language: str, tests: str, gradable: bool
+) -> None:
+    code = pb.CodeTask(language=language, asserts=pb.AssertTests(tests=[tests]))
+    request = pb.VerifyRequest(completion="program", extraction="whole", code=code)
+    verdict = await CodeVerifier(Sandbox([ran(record=b"done")])).verify(request, code, Limits())
+    assert verdict.status == (pb.ACCEPTED if gradable else pb.UNGRADABLE)
+    assert verdict.HasField("reward") == gradable
+
+
 async def test_a_language_that_the_framework_does_not_run_is_refused() -> None:
     with pytest.raises(RequestError) as refused:
         await judge(Sandbox([]), "cargo", "python")
