@@ -7,7 +7,7 @@ The batch (`bench.rollouts`) is the same for every party, and each may stop a pr
     verdicts       this project's verifier and jails, in one process, as it is served: tests ordered by what
                    failed before, a repeated program judged once
     plain          the same without either: tests in the order given, every program a new one
-    bare           one unisolated `python3` per test
+    bare           one unisolated `python3` per test (with --bare-every compared on those programs alone)
     prime_code     verl's scorer in as many processes; DIRECTORY holds the package `verl` and needs numpy
 
 Then the failing programs alone, those of the second half of each group, with and without what the first
@@ -182,6 +182,11 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         row(figures, "verdicts", await judge_all(sandbox, CodeVerifier(sandbox), items))
         plain = await judge_all(sandbox, _verifier(sandbox, learned=False), distinct)
         row(figures, "plain", plain)
+        if arguments.bare_every > 1:
+            some = await judge_all(
+                sandbox, _verifier(sandbox, learned=False), distinct[:: arguments.bare_every]
+            )
+            row(figures, "plain, some", some)
         await _learned(figures, sandbox, distinct, plain.answers)
     finally:
         await sandbox.close()
@@ -229,9 +234,11 @@ def _others(
         print(f"agreement with prime_code: {_same(found.answers, ours)} of {len(items)}")
     else:
         print("prime_code: not measured, no --verl")
-    found = judge_bare(items, arguments.cores)
-    row(figures, "bare", found)
-    print(f"agreement with bare: {_same(found.answers, ours)} of {len(items)}")
+    found = judge_bare(items[:: arguments.bare_every], arguments.cores)
+    row(figures, "bare" if arguments.bare_every == 1 else "bare, some", found)
+    print(
+        f"agreement with bare: {_same(found.answers, ours[:: arguments.bare_every])} of {len(found.answers)}"
+    )
 
 
 def _same(answers: Sequence[bool], others: Sequence[bool]) -> int:
@@ -261,6 +268,7 @@ def _ratios(figures: dict[str, Any]) -> dict[str, float]:
     """How many times the CPU time of the first the second takes."""
     pairs = [
         *((ours, other) for other in ("bare", "prime_code") for ours in ("verdicts", "plain")),
+        ("plain, some", "bare, some"),
         ("failing, learned", "failing, as given"),
     ]
     return {
@@ -268,7 +276,7 @@ def _ratios(figures: dict[str, Any]) -> dict[str, float]:
             figures[other]["cpu_ms_per_program"] / figures[ours]["cpu_ms_per_program"], 2
         )
         for ours, other in pairs
-        if other in figures
+        if other in figures and ours in figures
     }
 
 
@@ -279,6 +287,7 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=20)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--verl", default="", help="directory that holds the package verl")
+    parser.add_argument("--bare-every", type=int, default=1, help="bare processes for each N-th program only")
     parser.add_argument("--batch", type=Path, help="file that keeps the batch between runs")
     figures = asyncio.run(measure(parser.parse_args()))
     figures["ratios"] = _ratios(figures)

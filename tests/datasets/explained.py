@@ -108,6 +108,8 @@ EXPLAINED: dict[str, str] = {
     "po-2018/lager/kryssring#accepted/kryssning.py": _PYTHON_2,
     "po-2023/skol/sistamoroten#accepted/joshua_100.py": _NO_FLAGS,
     "po-2025/online/karleksbrev#accepted/karleksbrev.py": _NO_GRADER,
+    "po-2025/online/karleksbrev#accepted/karleksbrev.java": _NO_GRADER,
+    "po-2025/online/karleksbrev#accepted/karleksbrev.rs": _NO_GRADER,
     "po-2017/onlinekval/snomur#partially_accepted/stupid.py": _TESTS_LEFT_OUT,
     "po-2018/final/fluortanten#partially_accepted/par_quadratic.py": _TESTS_LEFT_OUT,
     "po-2021/onlinekval/robotdammsugaren2#partially_accepted/random1.py": _TESTS_LEFT_OUT,
