@@ -22,6 +22,7 @@ _JS_MD5 = "needs the package js-md5, which is no part of the toolchain"
 _JS_COMMA = "returns (z, true), which is `true` alone in JavaScript, where its tests ask for a pair"
 _RUST_MD5 = "needs the crate md5, which is no part of the toolchain"
 _TESTS_LEFT_OUT = "the data leave large tests of its problem out, and it passes those that they keep"
+_NO_TIME_LIMIT = "is right and slow, and the data give its problem no time limit"
 _PYTHON_2 = "is Python 2 (raw_input)"
 _NO_FLAGS = "prints a further 0 behind a decimal, and the data have lost the validator's flags for tolerance"
 _NO_GRADER = "is a part of a program: the grader that calls it is not in the data"
@@ -105,6 +106,7 @@ EXPLAINED: dict[str, str] = {
     **{
         f"reflexion/{run}/{task}": _PUBLISHED for run, tasks in _PUBLISHED_OTHERWISE.items() for task in tasks
     },
+    "po-2019/skolkval/avslutningscermonin#partially_accepted/fe_20.cpp": _NO_TIME_LIMIT,
     "po-2018/lager/kryssring#accepted/kryssning.py": _PYTHON_2,
     "po-2023/skol/sistamoroten#accepted/joshua_100.py": _NO_FLAGS,
     "po-2025/online/karleksbrev#accepted/karleksbrev.py": _NO_GRADER,
