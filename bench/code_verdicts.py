@@ -1,15 +1,19 @@
-"""Cost of code verdicts on real programs, beside bare processes and verl's prime_code on equal cores.
+"""Cost of code verdicts on real programs, beside bare processes and verl's prime_code.
 
-    python -m bench.code_verdicts [--programs N] [--tests N] [--cores N] [--verl-python PATH]
+    python -m bench.code_verdicts [--programs N] [--tests N] [--cores N] [--verl DIRECTORY] [--batch FILE]
 
-The programs are Python submissions to olympiad problems, right and wrong ones mixed, each made
-distinct by a comment, with the first tests of its problem. Every party judges the same list and may
-stop a program at its first failure:
+The batch (`bench.rollouts`) is the same for every party, and each may stop a program at its first failure:
 
-    verdicts       this project's verifier and jails, in one process, tests in the order given
-    learned        the same, tests ordered by what failed before (on programs of the other half)
-    bare           one unisolated `python3` per test
-    prime_code     verl's scorer in as many processes (in the environment of --verl-python)
+    verdicts       this project's verifier and jails, in one process, as it is served: tests ordered by what
+                   failed before, a repeated program judged once
+    plain          the same without either: tests in the order given, every program a new one
+    bare           one unisolated `python3` per test (with --bare-every compared on those programs alone)
+    prime_code     verl's scorer in as many processes; DIRECTORY holds the package `verl` and needs numpy
+
+Then the failing programs alone, those of the second half of each group, with and without what the first
+half taught. CPU seconds are of the whole process tree, so that the ratios hold on a busy machine; wall
+seconds are beside them. "programs" is the part of the CPU time that the programs themselves took, their
+forks included.
 
 Prints a table for people and one JSON line last for machines. (The file is not called
 code.py: beside a script of that name nothing could import Python's own.)
@@ -19,37 +23,40 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gzip
 import json
 import os
-import random
+import pickle
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from bench.rollouts import Item, batch, shares
+from bench.sandbox import children_cpu_seconds, own_cpu_seconds, tree_cpu_seconds
+from protos.reward.v1 import reward_pb2 as pb
+from sandbox.sandbox import Sandbox, SandboxConfig
+from sandbox.types import Limits
+from server.locations import user_cache
+from server.verify.code.verifier import CodeVerifier, Options
 
-from protos.reward.v1 import reward_pb2 as pb  # noqa: E402
-from sandbox.sandbox import Sandbox, SandboxConfig  # noqa: E402
-from sandbox.types import Limits  # noqa: E402
-from server.locations import user_cache  # noqa: E402
-from server.verify.code.verifier import CodeVerifier, Options  # noqa: E402
-
-DATA = ROOT.parent / "shared" / "data" / "code"
 CPU_SECONDS = 2.0
-MOST_INPUT_BYTES = 100_000
 AT_ONCE = 64
 LIMITS = Limits(cpu_seconds=CPU_SECONDS, wall_seconds=20.0)
+# The scorer's own module alone: what verl's packages import beside it is not what is measured.
 PRIME_CODE = """
-import json, multiprocessing, os, sys
+import json, os, sys, types
 def one(job):
+    root = sys.argv[1]
+    for name in ("verl", "verl.utils", "verl.utils.reward_score"):
+        shell = types.ModuleType(name)
+        shell.__path__ = [os.path.join(root, *name.split("."))]
+        sys.modules.setdefault(name, shell)
     from verl.utils.reward_score import prime_code
     source, inputs, outputs = job
     with open(os.devnull, "w") as nowhere:
@@ -69,66 +76,58 @@ if __name__ == "__main__":
 """
 
 
-@dataclass(frozen=True)
-class Item:
-    """One program and its tests."""
+@dataclass
+class Measured:
+    """What one party took for a list of programs."""
 
-    source: str
-    origin: int  # of the source among all sources, before copies were made distinct
-    label: str
-    tests: tuple[tuple[str, str], ...]
-
-    @property
-    def task(self) -> pb.CodeTask:
-        """The task as our wire has it; the rule is the strictest that all parties share."""
-        cases = [pb.StdioCase(input=given, output=wanted) for given, wanted in self.tests]
-        return pb.CodeTask(language="python", stdio=pb.StdioTests(cases=cases))
+    answers: list[bool] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    program_seconds: float = 0.0  # of `cpu_seconds`, where the party knows
+    tests_run: int = 0
 
 
-def load(name: str) -> list[dict[str, Any]]:
-    """Rows of a data set beside the repository."""
-    with gzip.open(DATA / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+@contextmanager
+def measuring(measured: Measured, used: Callable[[], float]) -> Iterator[None]:
+    """Adds the CPU and wall time of a block; `used` reads the CPU seconds of all that takes part."""
+    begun, before = time.perf_counter(), used()
+    yield
+    measured.cpu_seconds += used() - before
+    measured.wall_seconds += time.perf_counter() - begun
 
 
-def items(count: int, most_tests: int) -> list[Item]:
-    """A shuffled mix of right and wrong programs, the same at every call."""
-    problems = {row["problem_id"]: row for row in load("olympiad_problems")}
-    found = []
-    for row in load("olympiad_submissions"):
-        problem = problems[row["problem_id"]]
-        tests = [
-            (test["input"], test["output"])
-            for test in problem["tests"]
-            if len(test["input"]) + len(test["output"]) <= MOST_INPUT_BYTES
-        ][:most_tests]
-        if row["language"] == "python" and problem["checker"]["type"] == "default" and tests:
-            found.append(Item(row["source"], len(found), row["expected_verdict"], tuple(tests)))
-    mixed = [found[number % len(found)] for number in range(count)]
-    random.Random(7).shuffle(mixed)
-    return [
-        Item(f"{item.source}\n# {number}\n", item.origin, item.label, item.tests)
-        for number, item in enumerate(mixed)
-    ]
+async def judge_all(sandbox: Sandbox, verifier: CodeVerifier, items: Sequence[Item]) -> Measured:
+    """Our verdicts; ends when every jail is buried, so that what it cost has been counted."""
+    window, measured = asyncio.Semaphore(AT_ONCE), Measured()
+    assert sandbox.launcher is not None
+    launcher = sandbox.launcher
 
-
-async def judge_all(verifier: CodeVerifier, batch: Sequence[Item]) -> list[bool]:
-    """Whether each was accepted."""
-    window = asyncio.Semaphore(AT_ONCE)
-
-    async def one(item: Item) -> bool:
+    async def one(item: Item) -> pb.Verdict:
         async with window:
             task = item.task
             request = pb.VerifyRequest(completion=item.source, extraction="whole", code=task)
-            return (await verifier.verify(request, task, LIMITS)).status == pb.ACCEPTED
+            return await verifier.verify(request, task, LIMITS)
 
-    return list(await asyncio.gather(*map(one, batch)))
+    with measuring(measured, lambda: own_cpu_seconds() + tree_cpu_seconds(launcher.info.pid)):
+        verdicts = await asyncio.gather(*map(one, items))
+        while launcher.living_jails:
+            await asyncio.sleep(0.01)
+    ran = [case for verdict in verdicts if not verdict.cached for case in verdict.code.cases]
+    measured.answers = [verdict.status == pb.ACCEPTED for verdict in verdicts]
+    measured.program_seconds = sum(case.cpu_seconds for case in ran)
+    measured.tests_run = len(ran)
+    return measured
 
 
-def judge_bare(batch: Sequence[Item], cores: int) -> list[bool]:
+def judge_bare(items: Sequence[Item], cores: int) -> Measured:
     """One process per test, no isolation; outputs compared by tokens."""
-    with ThreadPoolExecutor(cores) as pool:
-        return list(pool.map(_bare, batch))
+    measured = Measured()
+    with (
+        measuring(measured, lambda: own_cpu_seconds() + children_cpu_seconds()),
+        ThreadPoolExecutor(cores) as pool,
+    ):
+        measured.answers = list(pool.map(_bare, items))
+    return measured
 
 
 def _bare(item: Item) -> bool:
@@ -144,7 +143,7 @@ def _bare_test(path: str, given: str, wanted: str) -> bool:
             [sys.executable, path],
             input=given.encode(),
             capture_output=True,
-            timeout=2 * CPU_SECONDS,
+            timeout=10 * CPU_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -152,60 +151,74 @@ def _bare_test(path: str, given: str, wanted: str) -> bool:
     return ended.returncode == 0 and ended.stdout.split() == wanted.encode().split()
 
 
-def judge_prime_code(batch: Sequence[Item], cores: int, python: str) -> list[bool]:
-    """Verl's own scorer, in its own environment."""
-    jobs = [
-        (item.source, [given for given, _ in item.tests], [wanted for _, wanted in item.tests])
-        for item in batch
-    ]
+def judge_prime_code(items: Sequence[Item], cores: int, directory: str) -> Measured:
+    """Verl's own scorer."""
+    measured = Measured()
+    jobs = [(item.source, *map(list, zip(*item.tests, strict=True))) for item in items]
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         file.write(PRIME_CODE)
         file.flush()
-        ended = subprocess.run(
-            [python, file.name], input=json.dumps([jobs, cores]), capture_output=True, text=True, check=True
-        )
-    return list(json.loads(ended.stdout))
-
-
-def timed(work: Callable[[], list[bool]]) -> tuple[list[bool], float]:
-    """The answers and the seconds they took."""
-    begun = time.perf_counter()
-    answers = work()
-    return answers, time.perf_counter() - begun
-
-
-async def timed_here(verifier: CodeVerifier, batch: Sequence[Item]) -> tuple[list[bool], float]:
-    """As `timed`, on this event loop."""
-    begun = time.perf_counter()
-    answers = await judge_all(verifier, batch)
-    return answers, time.perf_counter() - begun
+        with measuring(measured, children_cpu_seconds):
+            ended = subprocess.run(
+                [sys.executable, file.name, directory],
+                input=json.dumps([jobs, cores]),
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+    measured.answers = list(json.loads(ended.stdout))
+    return measured
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
-    batch = items(arguments.programs, arguments.tests)
-    figures: dict[str, Any] = {"programs": len(batch), "tests": arguments.tests, "cores": arguments.cores}
+    items = _batch(arguments)
+    figures: dict[str, Any] = {"programs": len(items), "tests": arguments.tests, **shares(items)}
+    print(f"{len(items)} programs: {shares(items)}")
+    distinct = [item.distinct(number) for number, item in enumerate(items)]
     sandbox = Sandbox(SandboxConfig(slots=arguments.cores, cache_directory=str(user_cache())))
     await sandbox.start()
     try:
-        answers, seconds = await timed_here(_verifier(sandbox, learned=False), batch)
-        row(figures, "verdicts", answers, seconds, len(batch))
-        await _learned(figures, sandbox, [item for item, ok in zip(batch, answers, strict=True) if not ok])
+        row(figures, "verdicts", await judge_all(sandbox, CodeVerifier(sandbox), items))
+        plain = await judge_all(sandbox, _verifier(sandbox, learned=False), distinct)
+        row(figures, "plain", plain)
+        if arguments.bare_every > 1:
+            some = await judge_all(
+                sandbox, _verifier(sandbox, learned=False), distinct[:: arguments.bare_every]
+            )
+            row(figures, "plain, some", some)
+        await _learned(figures, sandbox, distinct, plain.answers)
     finally:
         await sandbox.close()
-    await asyncio.to_thread(_others, figures, batch, arguments, answers)
+    await asyncio.to_thread(_others, figures, items, arguments, plain.answers)
     return figures
 
 
-async def _learned(figures: dict[str, Any], sandbox: Sandbox, failing: Sequence[Item]) -> None:
-    """Half of the failing programs, with and without what the others taught; no source is in both halves."""
-    taught, asked = ([item for item in failing if item.origin % 2 == half] for half in (0, 1))
-    given, learning = _verifier(sandbox, learned=False), _verifier(sandbox, learned=True)
-    answers, seconds = await timed_here(given, asked)
-    row(figures, "failing half, as given", answers, seconds, len(asked))
-    await judge_all(learning, taught)
-    answers, seconds = await timed_here(learning, asked)
-    row(figures, "failing half, learned", answers, seconds, len(asked))
+def _batch(arguments: argparse.Namespace) -> list[Item]:
+    """The batch, from the file if there is one: to make it takes a while."""
+    if arguments.batch is None or not arguments.batch.exists():
+        made = batch(arguments.programs, arguments.tests)
+        if arguments.batch is not None:
+            arguments.batch.write_bytes(pickle.dumps(made))
+        return made
+    kept: list[Item] = pickle.loads(arguments.batch.read_bytes())  # written by this program
+    return kept
+
+
+async def _learned(
+    figures: dict[str, Any], sandbox: Sandbox, items: Sequence[Item], accepted: Sequence[bool]
+) -> None:
+    """Failing programs of the later rollouts, with and without what the earlier ones of each group taught."""
+    taught = [item for number, item in enumerate(items) if number % 8 < 4]
+    asked = [
+        item
+        for number, (item, ok) in enumerate(zip(items, accepted, strict=True))
+        if number % 8 >= 4 and not ok
+    ]
+    row(figures, "failing, as given", await judge_all(sandbox, _verifier(sandbox, learned=False), asked))
+    learning = _verifier(sandbox, learned=True)
+    await judge_all(sandbox, learning, taught)
+    row(figures, "failing, learned", await judge_all(sandbox, learning, asked))
 
 
 def _verifier(sandbox: Sandbox, *, learned: bool) -> CodeVerifier:
@@ -213,27 +226,58 @@ def _verifier(sandbox: Sandbox, *, learned: bool) -> CodeVerifier:
 
 
 def _others(
-    figures: dict[str, Any], batch: Sequence[Item], arguments: argparse.Namespace, ours: list[bool]
+    figures: dict[str, Any], items: Sequence[Item], arguments: argparse.Namespace, ours: list[bool]
 ) -> None:
-    answers, seconds = timed(lambda: judge_bare(batch, arguments.cores))
-    row(figures, "bare", answers, seconds, len(batch))
-    print(f"agreement with bare: {sum(a == b for a, b in zip(answers, ours, strict=True))} of {len(batch)}")
-    if not arguments.verl_python:
-        print("prime_code: not measured, no --verl-python")
-        return
-    answers, seconds = timed(lambda: judge_prime_code(batch, arguments.cores, arguments.verl_python))
-    row(figures, "prime_code", answers, seconds, len(batch))
-    same = sum(a == b for a, b in zip(answers, ours, strict=True))
-    print(f"agreement with prime_code: {same} of {len(batch)}")
-
-
-def row(figures: dict[str, Any], name: str, answers: Sequence[bool], seconds: float, count: int) -> None:
-    """Keeps and prints one line."""
-    each = 1000 * seconds / max(1, count)
-    figures[name] = {"seconds": round(seconds, 2), "ms_per_program": round(each, 2), "accepted": sum(answers)}
+    if arguments.verl:
+        found = judge_prime_code(items, arguments.cores, arguments.verl)
+        row(figures, "prime_code", found)
+        print(f"agreement with prime_code: {_same(found.answers, ours)} of {len(items)}")
+    else:
+        print("prime_code: not measured, no --verl")
+    found = judge_bare(items[:: arguments.bare_every], arguments.cores)
+    row(figures, "bare" if arguments.bare_every == 1 else "bare, some", found)
     print(
-        f"{name:<24} {seconds:9.2f} s {each:9.2f} ms/program   {sum(answers)} of {count} accepted", flush=True
+        f"agreement with bare: {_same(found.answers, ours[:: arguments.bare_every])} of {len(found.answers)}"
     )
+
+
+def _same(answers: Sequence[bool], others: Sequence[bool]) -> int:
+    return sum(a == b for a, b in zip(answers, others, strict=True))
+
+
+def row(figures: dict[str, Any], name: str, found: Measured) -> None:
+    """Keeps and prints one line."""
+    count = max(1, len(found.answers))
+    cpu_ms, wall_ms = 1000 * found.cpu_seconds / count, 1000 * found.wall_seconds / count
+    figures[name] = {
+        "cpu_ms_per_program": round(cpu_ms, 1),
+        "wall_ms_per_program": round(wall_ms, 1),
+        "accepted": sum(found.answers),
+        "of": count,
+    }
+    accepted = f"{sum(found.answers)} of {count} accepted"
+    print(f"{name:<18} {cpu_ms:9.1f} ms of CPU {wall_ms:9.1f} ms a program, {accepted}", end="")
+    if found.tests_run:
+        part = found.program_seconds / found.cpu_seconds
+        figures[name] |= {"programs_part": round(part, 2), "tests_run": found.tests_run}
+        print(f", {found.tests_run} tests run, programs {part:.0%}", end="")
+    print(flush=True)
+
+
+def _ratios(figures: dict[str, Any]) -> dict[str, float]:
+    """How many times the CPU time of the first the second takes."""
+    pairs = [
+        *((ours, other) for other in ("bare", "prime_code") for ours in ("verdicts", "plain")),
+        ("plain, some", "bare, some"),
+        ("failing, learned", "failing, as given"),
+    ]
+    return {
+        f"{other} / {ours}": round(
+            figures[other]["cpu_ms_per_program"] / figures[ours]["cpu_ms_per_program"], 2
+        )
+        for ours, other in pairs
+        if other in figures and ours in figures
+    }
 
 
 def main() -> None:
@@ -242,13 +286,13 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=1024)
     parser.add_argument("--tests", type=int, default=20)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--verl-python", default="", help="python of an environment with verl and its needs")
+    parser.add_argument("--verl", default="", help="directory that holds the package verl")
+    parser.add_argument("--bare-every", type=int, default=1, help="bare processes for each N-th program only")
+    parser.add_argument("--batch", type=Path, help="file that keeps the batch between runs")
     figures = asyncio.run(measure(parser.parse_args()))
-    for other in ("bare", "prime_code"):
-        if other in figures:
-            ratio = figures[other]["seconds"] / figures["verdicts"]["seconds"]
-            figures[f"times_{other}"] = round(ratio, 1)
-            print(f"{ratio:.1f} times as fast as {other}")
+    figures["ratios"] = _ratios(figures)
+    for name, ratio in figures["ratios"].items():
+        print(f"CPU of {name}: {ratio}")
     print(json.dumps(figures))
 
 

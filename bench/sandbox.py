@@ -36,28 +36,30 @@ STDIN = "".join(f"{n}\n" for n in range(20)).encode()
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
-def _tree_cpu_seconds(pid: int) -> float:
+def tree_cpu_seconds(pid: int) -> float:
     """CPU time of a process and of all its reaped descendants."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return sum(int(field) for field in fields[11:15]) / _TICKS_PER_SECOND
 
 
-def _own_cpu_seconds() -> float:
+def own_cpu_seconds() -> float:
+    """Of this process."""
     return time.process_time()
 
 
-def _children_cpu_seconds() -> float:
+def children_cpu_seconds() -> float:
+    """Of every reaped child and its descendants."""
     times = os.times()
     return times.children_user + times.children_system
 
 
 def _bare(commands: Callable[[], list[list[str]]], repeats: int) -> float:
     """CPU seconds per repeat of running bare commands, each fed STDIN."""
-    before = _children_cpu_seconds()
+    before = children_cpu_seconds()
     for _ in range(repeats):
         for command in commands():
             subprocess.run(command, input=STDIN, stdout=subprocess.PIPE, check=True)
-    return (_children_cpu_seconds() - before) / repeats
+    return (children_cpu_seconds() - before) / repeats
 
 
 async def _jailed(programs: list[Program], *, tests: int) -> float:
@@ -66,7 +68,7 @@ async def _jailed(programs: list[Program], *, tests: int) -> float:
     await box.start()
     assert box.launcher is not None
     pid = box.launcher.info.pid
-    before = _own_cpu_seconds() + _tree_cpu_seconds(pid)
+    before = own_cpu_seconds() + tree_cpu_seconds(pid)
     for program in programs:
         compilation = await box.compile(program)
         assert compilation.artefact is not None, compilation.diagnostics
@@ -76,7 +78,7 @@ async def _jailed(programs: list[Program], *, tests: int) -> float:
                 assert result.stdout.startswith(b"0\n2\n4\n")
     while box.launcher.living_jails:
         await asyncio.sleep(0.01)
-    used = _own_cpu_seconds() + _tree_cpu_seconds(pid) - before
+    used = own_cpu_seconds() + tree_cpu_seconds(pid) - before
     await box.close()
     return used / len(programs)
 

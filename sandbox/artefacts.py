@@ -51,6 +51,8 @@ def digest(program: Program, toolchain: str) -> str:
         program.setup,
         program.source,
         program.tests,
+        program.path,
+        *(part for file in program.files for part in file),
     )
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")

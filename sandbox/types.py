@@ -25,6 +25,7 @@ class Mode(Enum):
     SCRIPT = "script"  # the whole program, stdin to stdout
     CALL = "call"  # one function of it, typed values in and out
     ASSERTS = "asserts"  # the program, then test code in the same process
+    UNIT_TESTS = "unit_tests"  # the files of a test framework, the program among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Program:
 
     `function` is for CALL: a module-level function, or a method of class
     `Solution`. `setup` and `tests` are for ASSERTS: source that runs before and
-    after the program's own, in its process.
+    after the program's own, in its process. `path` and `files` are for UNIT_TESTS:
+    where the program's text goes, and the texts beside it by path.
     """
 
     language: str
@@ -53,6 +55,8 @@ class Program:
     function: str = ""
     setup: str = ""
     tests: str = ""
+    path: str = ""
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class RunResult:
 
     `record` is what the runner handed over on its private descriptor: for CALL
     the returned value (`sandbox.values.decode` reads it), for ASSERTS the bytes
-    b"done" once the tests ended; None if the program ended before its record.
+    b"done" once the tests ended, for UNIT_TESTS a line of JSON before them
+    (`sandbox.harness.units`); None if the program ended before its record.
     """
 
     outcome: Outcome

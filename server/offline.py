@@ -69,7 +69,7 @@ def _stored(number: int, line: bytes) -> tuple[pb.VerifyRequest, dict[str, Any]]
 
 
 async def check_lines(core: RewardService, body: bytes) -> int:
-    """Checks tasks in NDJSON (`server.taskcheck.read`): a report each on stdout, a summary on stderr.
+    """Checks tasks, one CheckTaskRequest a line: a report each on stdout, a summary on stderr.
 
     Returns the exit code: 0 when every task is fit, else 1.
     """
@@ -79,11 +79,11 @@ async def check_lines(core: RewardService, body: bytes) -> int:
             continue
         total += 1
         try:
-            report = await taskcheck.check(core, taskcheck.read(json_wire.loads(line)))
+            report = await taskcheck.check(core, json_wire.parse(line, pb.CheckTaskRequest))
         except RequestError as error:
-            report = taskcheck.TaskReport(f"line {number}", [error.message])
-        fit += not report.problems
-        print(json_wire.dump_value(report.to_json()), flush=True)
+            report = pb.TaskReport(id=f"line {number}", problems=[str(error)])
+        fit += report.fit
+        print(json_wire.dump_value(json_wire.to_json(report)), flush=True)
     print(f"{total} tasks: {fit} fit", file=sys.stderr)
     return 0 if fit == total else 1
 

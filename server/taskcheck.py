@@ -1,97 +1,95 @@
-"""Checks a code task before anybody trains on it, with programs whose verdict is known.
+"""Checks a task before anybody trains on it, with programs or answers whose verdict is known.
 
-A task is fit if its reference solution passes every test, twice with the same outcome of
-each and with time to spare, and if no program that is known to be wrong passes. A task
-without tests is found by the reference's verdict, UNGRADABLE.
+A code task is fit if its reference passes every test, twice with the same outcome of each
+and with time to spare, and if nothing that is known to be wrong passes. A task without
+tests is found by the reference's verdict, UNGRADABLE; so is a gold answer that cannot be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from typing import Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
-from server.errors import invalid
-from server.faces import json_wire
-from server.faces.service import RewardService
+from server.errors import ErrorCode, RequestError, invalid
 
 TIME_FACTOR = 2.0  # between the reference's slowest test and the limit
+_FAULTS = (pb.INTERNAL_ERROR, pb.OVERLOADED, pb.CANCELLED)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskCheck:
-    """A task with programs whose verdict is known."""
+class Verifier(Protocol):
+    """What judges: a service or its core."""
 
-    id: str
-    task: pb.CodeTask
-    reference: str
-    wrong: Sequence[str] = ()
+    async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
+        """Judges one completion."""
 
 
-@dataclass(slots=True)
-class TaskReport:
-    """What was found; fit if there is no problem."""
+async def check(service: Verifier, asked: pb.CheckTaskRequest) -> pb.TaskReport:
+    """Judges what is known of the task and says what is wrong with it.
 
-    id: str
-    problems: list[str] = field(default_factory=list)
-    slowest_cpu_seconds: float = 0.0
-    limit_cpu_seconds: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """As one line of output."""
-        return {
-            "id": self.id,
-            "fit": not self.problems,
-            "problems": self.problems,
-            "slowest_cpu_seconds": self.slowest_cpu_seconds,
-            "limit_cpu_seconds": self.limit_cpu_seconds,
-        }
-
-
-def read(value: Any) -> TaskCheck:
-    """A check from plain values, the task under `code`. Raises RequestError naming the field."""
-    if not isinstance(value, dict):
-        raise invalid("", "must be an object")
-    if unknown := value.keys() - {"id", "code", "reference", "wrong"}:
-        raise invalid(min(unknown), "unknown field")
-    wrong = value.get("wrong", [])
-    if not isinstance(value.get("reference"), str):
-        raise invalid("reference", "must be a string: the program that is right")
-    if not (isinstance(wrong, list) and all(isinstance(program, str) for program in wrong)):
-        raise invalid("wrong", "must be an array of strings: programs that are not")
-    task = json_wire.from_json(value.get("code"), pb.CodeTask, "code")
-    return TaskCheck(str(value.get("id", "")), task, value["reference"], wrong)
+    Raises RequestError for a malformed request, and INTERNAL where the service could not judge: that says
+    nothing of the task.
+    """
+    kind = asked.WhichOneof("task")
+    if kind is None:
+        raise invalid("task", "one of `math` and `code` is required")
+    if not 0 <= asked.time_factor < float("inf"):
+        raise invalid("time_factor", "must be a finite number, not negative")
+    if kind == "code" and not asked.reference:
+        raise invalid("reference", "is required: a program that is right")
+    report = pb.TaskReport(id=asked.id)
+    await (_check_code(service, asked, report) if kind == "code" else _check_math(service, asked, report))
+    for number, wrong in enumerate(asked.wrong):
+        verdict = await _judge(service, asked, wrong)
+        if verdict.status == pb.ACCEPTED or not verdict.HasField("reward"):
+            report.problems.append(f"wrong[{number}] is not rejected: {_said(verdict)}")
+    report.fit = not report.problems
+    return report
 
 
-async def check(service: RewardService, asked: TaskCheck) -> TaskReport:
-    """Judges the programs and says what is wrong with the task. Raises RequestError for a malformed one."""
-    report = TaskReport(asked.id)
+async def _check_code(service: Verifier, asked: pb.CheckTaskRequest, report: pb.TaskReport) -> None:
     # The second request asks for explanations, so that no cache answers it.
     first, second = [await _judge(service, asked, asked.reference, explain=again) for again in (False, True)]
+    factor = asked.time_factor or TIME_FACTOR
     report.limit_cpu_seconds = first.code.limits.cpu_seconds
     report.slowest_cpu_seconds = max((case.cpu_seconds for case in first.code.cases), default=0.0)
     if first.status != pb.ACCEPTED:
         report.problems.append(f"the reference is not accepted: {_said(first)}")
-    elif report.slowest_cpu_seconds * TIME_FACTOR > report.limit_cpu_seconds:
-        report.problems.append(f"the reference needs more than 1/{TIME_FACTOR:g} of the time limit")
+    elif report.slowest_cpu_seconds * factor > report.limit_cpu_seconds:
+        report.problems.append(f"the reference needs more than 1/{factor:g} of the time limit")
     if _outcomes(first) != _outcomes(second):
         report.problems.append(f"two runs of the reference differ: {_said(first)}; {_said(second)}")
-    for number, program in enumerate(asked.wrong):
-        verdict = await _judge(service, asked, program)
-        if verdict.status == pb.ACCEPTED or not verdict.HasField("reward"):
-            report.problems.append(f"wrong[{number}] is not rejected: {_said(verdict)}")
-    return report
+
+
+async def _check_math(service: Verifier, asked: pb.CheckTaskRequest, report: pb.TaskReport) -> None:
+    for answer in _right_answers(asked):
+        verdict = await _judge(service, asked, answer)
+        if verdict.status != pb.ACCEPTED:
+            report.problems.append(f"the right answer {answer!r} is not accepted: {_said(verdict)}")
+
+
+def _right_answers(asked: pb.CheckTaskRequest) -> Iterable[str]:
+    """The reference, or else each gold answer; without either there is one that nothing can match."""
+    return (asked.reference,) if asked.reference else tuple(asked.math.gold) or ("",)
 
 
 async def _judge(
-    service: RewardService, asked: TaskCheck, program: str, *, explain: bool = False
+    service: Verifier, asked: pb.CheckTaskRequest, known: str, *, explain: bool = False
 ) -> pb.Verdict:
-    request = pb.VerifyRequest(
-        id=asked.id, completion=program, extraction="whole", explain=explain, code=asked.task
-    )
-    request.code.run_all = True
-    return await service.verify(request)
+    request = pb.VerifyRequest(id=asked.id, run=asked.run, explain=explain)
+    if asked.HasField("math"):
+        request.math.CopyFrom(asked.math)
+        request.completion, request.extraction = f"\\boxed{{{known}}}", "last_boxed"
+    else:
+        request.code.CopyFrom(asked.code)
+        request.code.run_all = True
+        request.completion, request.extraction = known, "whole"
+    verdict = await service.verify(request)
+    if verdict.status in _FAULTS:
+        raise RequestError(ErrorCode.INTERNAL, f"the task could not be checked: {_said(verdict)}")
+    if verdict.status == pb.UNKNOWN_TESTS:
+        raise invalid("code.tests_hash", verdict.message)
+    return verdict
 
 
 def _outcomes(verdict: pb.Verdict) -> tuple[int, list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 
@@ -14,7 +14,9 @@ from sandbox.types import Program
 _PACKAGE = re.compile(r"^[ \t]*package[ \t]+\w+", re.MULTILINE)
 _IMPORTS = re.compile(r"^[ \t]*import[ \t]*(?:\((?P<many>[^)]*)\)|(?P<one>[^\n;]*))", re.MULTILINE)
 _SPEC = re.compile(r"""(?P<name>[\w.]+)?[ \t]*["`](?P<path>[^"`\n]+)["`]""")
-_TEST = re.compile(r"^func[ \t]+(Test\w*)[ \t]*\(", re.MULTILINE)
+_TEST = re.compile(r"^func[ \t]+(Test(?![a-z])\w*)[ \t]*\([ \t]*\w+[ \t]+\*testing\.T\b", re.MULTILINE)
+_TEST_MAIN = re.compile(r"^func[ \t]+TestMain[ \t]*\([ \t]*\w+[ \t]+\*testing\.M\b", re.MULTILINE)
+_EXTERNAL = re.compile(r"^[ \t]*package[ \t]+\w+_test\b", re.MULTILINE)
 _MAIN = r"(?<=\bfunc )main(?=\s*\()"
 _TESTIFY = "github.com/stretchr/testify/"
 _TOP_LEVEL = re.compile(r"^(?:var|func|type|const)[ \t]+(\w+)", re.MULTILINE)
@@ -66,8 +68,59 @@ def go_asserts(program: Program) -> Unit:
         "main.go": _completed(rename(_ignoring_unused(program.source), GO, _MAIN, "verdictProgramMain"), {}),
         "tests.go": _completed(rename(tests, GO, _MAIN, "verdictTestsMain"), named),
         "verdict.go": _runner(blanked(tests, GO)),
+        "testify.go": _text("testify.go"),
     }
     return Unit(files, {"sources": tuple(files)})
+
+
+def go_unit_tests(program: Program) -> Unit:
+    """Every file in package main, the `_test.go` ones with a runner of their TestX functions.
+
+    Nothing else is changed: as with `go test`, an import that is not used does not compile. Of testify,
+    `assert` and `require` are there in the part that `testify.go` has.
+    """
+    texts = {program.path: rename(program.source, GO, _MAIN, "verdictProgramMain"), **dict(program.files)}
+    names = [name for text in test_texts(texts) for name in _TEST.findall(blanked(text, GO))]
+    files = {_flat(path): _in_package_main(_without_testify(text)) for path, text in texts.items()}
+    files["verdict_harness.go"] = _text("unit_tests.go").replace("/*TESTS*/", _table(names))
+    if any(_TESTIFY in text for text in texts.values()):
+        files["testify.go"] = _text("testify.go")
+    return Unit(files, {"sources": tuple(files)})
+
+
+def go_complaint(files: Mapping[str, str]) -> str:
+    """What makes these unit tests none that can be run here; empty if nothing does."""
+    texts = [blanked(text, GO) for text in test_texts(files)]
+    if not any(_TEST.search(text) for text in texts):
+        return "no file *_test.go has a function TestX(t *testing.T)"
+    if any(_TEST_MAIN.search(text) for text in texts):
+        return "TestMain is not supported"
+    if any(_EXTERNAL.search(text) for text in texts):
+        return "tests in an external package (package x_test) are not supported"
+    return ""
+
+
+def go_declares_tests(tests: str) -> bool:
+    """Whether assert tests hold something to run: TestX functions or a main()."""
+    code = blanked(tests, GO)
+    return bool(_TEST.search(code) or re.search(_MAIN, code))
+
+
+def test_texts(files: Mapping[str, str]) -> list[str]:
+    """The files that `go test` takes for tests."""
+    return [text for path, text in files.items() if path.endswith("_test.go")]
+
+
+def _flat(path: str) -> str:
+    """A name in one directory; the compiler is given files, and `_test.go` means nothing to it."""
+    return path.replace("/", "__").replace("_test.go", "_tests.go")
+
+
+def _without_testify(source: str) -> str:
+    """The source without its imports of testify, which is in the package itself."""
+    return re.sub(
+        rf'(?m)^[ \t]*(?:import[ \t]+)?"{re.escape(_TESTIFY)}(?:assert|require)"[ \t]*$', "", source
+    )
 
 
 def _in_package_main(source: str, imports: str = "") -> str:
@@ -127,11 +180,14 @@ def _ignoring_unused(source: str) -> str:
 
 def _runner(tests_code: str) -> str:
     names = _TEST.findall(tests_code)
-    table = "".join(f'{{"{name}", {name}}},' for name in names)
     own_main = (
         "verdictTestsMain(); verdictDone(); return" if not names and re.search(_MAIN, tests_code) else ""
     )
-    return _text("verdict.go").replace("/*TESTS*/", table).replace("/*MAIN*/", own_main)
+    return _text("verdict.go").replace("/*TESTS*/", _table(names)).replace("/*MAIN*/", own_main)
+
+
+def _table(names: Iterable[str]) -> str:
+    return "".join(f'{{"{name}", {name}}},' for name in names)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
@@ -10,6 +11,8 @@ from sandbox.harness.unit import Unit
 from sandbox.types import Program
 
 _HARNESS = "verdict.cjs"
+_REPORTER, _SETUP = "jest_reporter.cjs", "jest_setup.cjs"
+_JEST_FILE = re.compile(r"(?:^|/)__tests__/.*\.[jt]sx?$|(?:^|[/.])(?:test|spec)\.[jt]sx?$")
 _DECLARED = re.compile(r"^declare\s[^\n{]*$", re.MULTILINE)
 
 
@@ -25,6 +28,26 @@ def typescript_asserts(program: Program) -> Unit:
     )
     tests = _DECLARED.sub("", program.tests)
     return _unit("main.ts", f"{program.setup}{declarations}", program.source, tests)
+
+
+def jest_script(program: Program) -> Unit:
+    """One file of tests, run by Jest; the exit code tells the outcome."""
+    return Unit({"main.test.js": program.source}, {"sources": (), "main": ()})
+
+
+def jest_unit_tests(program: Program) -> Unit:
+    """The program and the files of its tests, with a reporter of ours."""
+    files = {program.path: program.source, **dict(program.files)}
+    options = (f"--reporters={{box}}/{_REPORTER}", f"--setupFilesAfterEnv={{box}}/{_SETUP}")
+    ours = {_REPORTER: _text(_REPORTER), _SETUP: _text(_SETUP)}
+    return Unit({**files, **ours}, {"sources": (), "main": options})
+
+
+def jest_complaint(files: Mapping[str, str]) -> str:
+    """What makes these unit tests none that can be run here; empty if nothing does."""
+    if not any(_JEST_FILE.search(path) for path in files):
+        return "no file is named as Jest's tests are: *.test.js, *.spec.js or below __tests__"
+    return ""
 
 
 def _unit(name: str, setup: str, source: str, tests: str) -> Unit:

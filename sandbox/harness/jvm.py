@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
@@ -16,7 +17,18 @@ _TYPE = re.compile(
 )
 _MAIN = re.compile(r"\bstatic\s+(?:final\s+)?void\s+main\s*\(")
 _IMPORT = re.compile(r"^[ \t]*import\s+(?:static\s+)?[\w.*]+\s*;", re.MULTILINE)
+_JUNIT_TEST = re.compile(
+    r"@(?:\w+\.)*(?:Test|ParameterizedTest|RepeatedTest|TestFactory|TestTemplate|RunWith)\b"
+)
 _RUNNER = "VerdictRunner"
+_UNIT_RUNNER = "VerdictUnitTests"
+_CONSOLE = "org.junit.platform.console.ConsoleLauncher"
+_CONSOLE_OPTIONS = (
+    "--scan-class-path={box}",
+    "--disable-banner",
+    "--disable-ansi-colors",
+    "--fail-if-no-tests",
+)
 
 
 def java_script(program: Program) -> Unit:
@@ -25,6 +37,20 @@ def java_script(program: Program) -> Unit:
     name = f"{_public_type(code) or 'Main'}.java"
     entry = package_of(code) + (_main_type(code) or "Main")
     return Unit({name: program.source}, {"sources": (name,), "main": (entry,)})
+
+
+def junit_script(program: Program) -> Unit:
+    """One file of tests, run by JUnit's own console; the exit code tells the outcome."""
+    unit = java_script(program)
+    return Unit(unit.files, {**unit.words, "main": (_CONSOLE, *_CONSOLE_OPTIONS)})
+
+
+def junit_unit_tests(program: Program) -> Unit:
+    """The program, the files of its tests, and a listener that reports each test."""
+    name = program.path or f"{_public_type(blanked(program.source, JAVA)) or 'Solution'}.java"
+    runner = _text(f"{_UNIT_RUNNER}.java")
+    files = {name: program.source, **dict(program.files), f"{_UNIT_RUNNER}.java": runner}
+    return Unit(files, {"sources": tuple(files), "main": (_UNIT_RUNNER, "{box}")})
 
 
 def java_asserts(program: Program) -> Unit:
@@ -44,6 +70,13 @@ def java_asserts(program: Program) -> Unit:
     tests = f"{head}{' '.join(['import java.util.*;', *imports])} {program.tests}"
     files = {f"{_public_type(code) or 'Solution'}.java": source, f"{_tests_file(program.tests)}.java": tests}
     return _with_runner(files, package + tests_entry)
+
+
+def junit_complaint(files: Mapping[str, str]) -> str:
+    """What makes these unit tests none that can be run here; empty if nothing does."""
+    if not any(_JUNIT_TEST.search(blanked(text, JAVA)) for text in files.values()):
+        return "no file has a method with a JUnit annotation such as @Test"
+    return ""
 
 
 def _continued(program: Program) -> Unit:

@@ -1,8 +1,13 @@
-"""Rust: tests with a main() of asserts, or `#[test]` functions run by libtest."""
+"""Rust: tests with a main() of asserts, `#[test]` functions run by libtest, or files as Cargo has them."""
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import PurePosixPath
 
 from sandbox.harness.lexing import RUST, blanked, rename
 from sandbox.harness.unit import Unit
@@ -61,3 +66,92 @@ def rust_asserts(program: Program) -> Unit:
     tests = rename(program.tests, RUST, _MAIN, "verdict_tests_main")
     text = f"{setup}{source}\n{tests}\n{_RUN_MAIN}{_COMMON}"
     return Unit({"main.rs": text}, {"sources": ("main.rs",)})
+
+
+LIBRARY = "solution"  # the crate whose names the tests use, unless a Cargo.toml says otherwise
+_UNIT_ATTRIBUTES = "#![feature(custom_test_frameworks, test)] #![test_runner(crate::verdict_harness::run)] "
+_UNIT_PREFIX = "verdict_unit_"  # before the name of a test file's module
+_CRATE_NAME = re.compile(r"""^\s*name\s*=\s*["']([A-Za-z_][\w-]*)["']""", re.MULTILINE)
+_MODULE = re.compile(r"\bmod\s+\w+\s*\{")
+# What tests are written with; a glob import of the program's names must not replace it.
+_MACROS = ("assert", "assert_eq", "assert_ne", "debug_assert", "matches", "panic", "unreachable")
+
+
+def rust_unit_tests(program: Program) -> Unit:
+    """One crate: the runner, a module for each file of tests, then the program.
+
+    The tests come first, so that no macro of the program is in their scope, and find the program under its
+    crate's name as they would from outside. Debug assertions are on, as with `cargo test`.
+    """
+    files = dict(program.files)
+    library = crate_name(files)
+    tests = {path: text for path, text in files.items() if is_test_file(path)}
+    modules = "".join(
+        _module(path, f"{_UNIT_PREFIX}{PurePosixPath(path).stem}", program.path) for path in tests
+    )
+    source = rename(program.source, RUST, _MAIN, "verdict_program_main")
+    head = f"{_UNIT_ATTRIBUTES}extern crate self as {library}; "
+    root = f"{head}{_module('verdict_harness.rs', 'verdict_harness', program.path)}{modules}{source}\n"
+    placed = {
+        **files,
+        **{path: _guarded(text) for path, text in tests.items()},
+        program.path: root,
+        "verdict_harness.rs": _text("unit_tests.rs"),
+    }
+    words = {"sources": ("--test", "-C", "debug-assertions=on", program.path)}
+    return Unit(placed, words, {"RUSTC_BOOTSTRAP": "1"})
+
+
+def rust_declares_tests(tests: str) -> bool:
+    """Whether assert tests hold something to run: `#[test]` functions or a main()."""
+    code = blanked(tests, RUST)
+    return bool(_TEST_ATTRIBUTE.search(code) or re.search(_MAIN, code))
+
+
+def rust_complaint(files: Mapping[str, str]) -> str:
+    """What makes these unit tests none that can be run here; empty if nothing does."""
+    texts = [text for path, text in files.items() if is_test_file(path)]
+    if not any(_TEST_ATTRIBUTE.search(blanked(text, RUST)) for text in texts):
+        return "no file tests/*.rs has a #[test] function"
+    return ""
+
+
+def is_test_file(path: str) -> bool:
+    """Whether Cargo would make a test of its own of it."""
+    return re.fullmatch(r"tests/\w+\.rs", path) is not None
+
+
+def crate_name(files: Mapping[str, str]) -> str:
+    """The library's name: that of the package in Cargo.toml, where there is one."""
+    found = _CRATE_NAME.search(files.get("Cargo.toml", ""))
+    return found[1].replace("-", "_") if found else LIBRARY
+
+
+def _module(path: str, name: str, root: str) -> str:
+    """A declaration in the crate's root, for which paths begin at the root's directory."""
+    return f'#[path = "{posixpath.relpath(path, posixpath.dirname(root))}"] mod {name}; '
+
+
+def _guarded(text: str) -> str:
+    """A test file whose macros are the standard ones in each of its modules, whatever it imports by glob."""
+    wanted = [name for name in _MACROS if not re.search(rf"\buse\b[^;]*\b{name}\b", text)]
+    uses = f"#[allow(unused_imports)] use ::std::{{{', '.join(wanted)}}}; "
+    code = blanked(text, RUST)
+    start = _after_inner_attributes(code)
+    places = [start, *(found.end() for found in _MODULE.finditer(code) if found.end() > start)]
+    for place in reversed(places):
+        text = f"{text[:place]}{uses}{text[place:]}"
+    return text
+
+
+def _after_inner_attributes(code: str) -> int:
+    """Where the first item may stand: inner attributes come before everything."""
+    position = 0
+    while found := re.compile(r"\s*#!\[[^\]]*\]").match(code, position):
+        position = found.end()
+    return position
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,4 +1,8 @@
-"""From a program and its mode to the files that a compiler and the jail get."""
+"""From a program and its mode to the files that a compiler and the jail get.
+
+Unit tests end with a record on descriptor 4: a line of JSON, {"tests": {id: outcome}} with the outcomes
+passed, failed, skipped and error, and b"done".
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,8 @@ def _cpp(text: str) -> Unit:
 _MAKERS: Mapping[Mode, Mapping[str, Maker]] = {
     Mode.SCRIPT: {
         "java": jvm.java_script,
-        "junit": jvm.java_script,
+        "junit": jvm.junit_script,
+        "jest": javascript.jest_script,
         "kotlin": naming.kotlin,
         "scala": naming.scala,
         "erlang": naming.erlang,
@@ -56,5 +61,11 @@ _MAKERS: Mapping[Mode, Mapping[str, Maker]] = {
         "php": scripts.php_asserts,
         "ruby": scripts.ruby_asserts,
         "perl": scripts.perl_asserts,
+    },
+    Mode.UNIT_TESTS: {
+        "junit": jvm.junit_unit_tests,
+        "go": golang.go_unit_tests,
+        "rust": rust.rust_unit_tests,
+        "jest": javascript.jest_unit_tests,
     },
 }

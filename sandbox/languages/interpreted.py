@@ -54,6 +54,22 @@ INTERPRETED = (
         hello='console.log("hello");\n',
     ),
     Language(
+        name="jest",
+        aliases=(),
+        source_name="main.test.js",
+        run_command=(
+            *("jest", "--ci", "--runInBand", "--colors=false"),
+            *("--config={}", "--rootDir={box}", "--cacheDirectory=/tmp/jest", "{main}"),
+        ),
+        version_command=("jest", "--version"),
+        modes=("script", "unit_tests"),
+        extra_processes=_NODE_EXTRA_PROCESSES,
+        extra_memory_bytes=2 * _NODE_EXTRA_MEMORY_BYTES,
+        memory_signs=_NODE_SIGNS,
+        environment=_NODE_ENVIRONMENT,
+        hello='test("hello", () => { process.stdout.write("hello\\n"); });\n',
+    ),
+    Language(
         name="typescript",
         aliases=("ts", "tsx"),
         source_name="main.ts",

@@ -37,7 +37,6 @@ _SCALA_JARS = (
 _JVM_SIGNS = ("java.lang.OutOfMemoryError", "There is insufficient memory for the Java Runtime")
 _JVM_EXTRA_PROCESSES = 32
 _JVM_EXTRA_MEMORY_BYTES = 96 << 20
-_JUNIT = "org.junit.platform.console.ConsoleLauncher"
 _JUNIT_JARS = (
     *("junit-jupiter-api", "junit-jupiter-engine", "junit-jupiter-params", "junit-platform-commons"),
     *(
@@ -47,6 +46,7 @@ _JUNIT_JARS = (
         "junit-platform-reporting",
     ),
     *("opentest4j", "apiguardian-api", "picocli", "univocity-parsers"),
+    *("junit-vintage-engine", "junit4", "hamcrest"),
 )
 _JUNIT_HELLO = """\
 import org.junit.jupiter.api.Test;
@@ -74,7 +74,6 @@ def _jvm(
     hello: str,
     modes: tuple[str, ...] = ("script",),
     options: tuple[str, ...] = (),
-    entry: tuple[str, ...] = ("{main}",),
 ) -> Language:
     return Language(
         name=name,
@@ -82,7 +81,7 @@ def _jvm(
         source_name=source_name,
         compile_command=compile_command,
         product="out/",
-        run_command=(*_JVM, *options, "-cp", classpath, *entry),
+        run_command=(*_JVM, *options, "-cp", classpath, "{main}"),
         version_command=version_command,
         modes=modes,
         class_archive=True,
@@ -114,7 +113,7 @@ MANAGED = (
     _jvm(
         "junit",
         (),
-        f"{{box}}:{_classpath(_JUNIT_JARS)}",
+        f"{_classpath(_JUNIT_JARS)}:{{box}}",  # last, so that no class of a program passes for one of JUnit's
         source_name="Tests.java",
         compile_command=(
             *("javac", *(f"-J{option}" for option in _COMPILING_JVM), "{class_archive}"),
@@ -122,14 +121,9 @@ MANAGED = (
             *("-d", "out", "{sources}"),
         ),
         version_command=("javac", "-version"),  # Debian's console launcher does not tell its own
+        modes=("script", "unit_tests"),
+        options=("-ea", "--add-opens=java.base/java.io=ALL-UNNAMED"),
         packages=("default-jdk-headless", "junit5"),
-        entry=(
-            _JUNIT,
-            "--scan-class-path={box}",
-            "--disable-banner",
-            "--disable-ansi-colors",
-            "--fail-if-no-tests",
-        ),
         hello=_JUNIT_HELLO,
     ),
     _jvm(

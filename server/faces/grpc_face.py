@@ -22,6 +22,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from protos.reward.v1 import reward_pb2 as pb
+from server import taskcheck
 from server.caller import become
 from server.config import Settings
 from server.errors import ErrorCode, RequestError, StartupError
@@ -124,6 +125,7 @@ class GrpcFace:
             "Verify": self._verify,
             "PutTests": self._put_tests,
             "Execute": self._execute,
+            "CheckTask": self._check_task,
             "GetCapabilities": self._get_capabilities,
         }
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
@@ -162,6 +164,10 @@ class GrpcFace:
 
     async def _execute(self, body: bytes, context: Context) -> pb.ExecuteResult:
         work = self._service.execute(self._parse(body, pb.ExecuteRequest))
+        return await within(_deadline(context), work)
+
+    async def _check_task(self, body: bytes, context: Context) -> pb.TaskReport:
+        work = taskcheck.check(self._service, self._parse(body, pb.CheckTaskRequest))
         return await within(_deadline(context), work)
 
     async def _get_capabilities(self, body: bytes, _: Context) -> pb.Capabilities:

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from protos.reward.v1 import reward_pb2 as pb
-from server import __version__
+from server import __version__, taskcheck
 from server.config import Settings, split_address
 from server.errors import ErrorCode, RequestError, StartupError
 from server.faces import api_page, dialects, json_batch, json_wire, openapi
@@ -82,6 +82,11 @@ class Routes:
         message = json_wire.parse(await self._body(request), pb.ExecuteRequest)
         return await _answer(request, within(deadline_of(request), self._service.execute(message)))
 
+    async def check_task(self, request: Request) -> Response:
+        """`POST /v1/check`: checks a task before anybody trains on it."""
+        message = json_wire.parse(await self._body(request), pb.CheckTaskRequest)
+        return await _answer(request, within(deadline_of(request), taskcheck.check(self._service, message)))
+
     async def capabilities(self) -> Response:
         """`GET /v1/capabilities`: what this server can do."""
         return json_response(json_wire.dumps(self._service.capabilities()))
@@ -133,6 +138,7 @@ def build_app(
         ("POST", "/v1/verify/batch", routes.batch),
         ("PUT", "/v1/tests", routes.put_tests),
         ("POST", "/v1/execute", routes.execute),
+        ("POST", "/v1/check", routes.check_task),
         ("GET", "/v1/capabilities", routes.capabilities),
         ("GET", "/health", routes.health),
         ("GET", "/ready", routes.ready),

@@ -66,12 +66,14 @@ def _paths() -> Schema:
     batch["responses"]["200"]["content"]["application/x-ndjson"] = {"schema": _ref("Verdict")}
     tests = _operation("Keep a test set under its content hash", _ref("TestSetRef"), _ref("TestSet"))
     execute = _operation("Run a program, judge nothing", _ref("ExecuteResult"), _ref("ExecuteRequest"))
+    check = _operation("Check a task before use", _ref("TaskReport"), _ref("CheckTaskRequest"))
     plain = {"type": "object"}
     return {
         "/v1/verify": {"post": verify},
         "/v1/verify/batch": {"post": batch},
         "/v1/tests": {"put": tests},
         "/v1/execute": {"post": execute},
+        "/v1/check": {"post": check},
         "/v1/capabilities": {"get": _operation("What this server can do", _ref("Capabilities"))},
         "/health": {"get": _operation("The process answers", plain)},
         "/ready": {"get": _operation("200 when warm; 503 before and while draining", plain)},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
@@ -54,12 +55,16 @@ def _mutable(node: ast.AST) -> bool:
     return isinstance(node, ast.Return) and node.value is not None
 
 
-def _mutate(node: ast.AST) -> None:
+def _mutate(node: Any) -> None:
     if isinstance(node, ast.Compare):
-        node.ops[0] = _SWAPPED[type(node.ops[0])]()
+        node.ops[0] = _swapped(node.ops[0])
     elif isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign):
-        node.op = _SWAPPED[type(node.op)]()
+        node.op = _swapped(node.op)
     elif isinstance(node, ast.Constant):
-        node.value = not node.value if isinstance(node.value, bool) else node.value + 1
+        node.value = not node.value if isinstance(node.value, bool) else int(str(node.value)) + 1
     elif isinstance(node, ast.Return):
         node.value = ast.Constant(None)
+
+
+def _swapped(operator: ast.AST) -> Any:
+    return _SWAPPED[type(operator)]()

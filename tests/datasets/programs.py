@@ -7,7 +7,7 @@ they do not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from protos.reward.v1 import reward_pb2 as pb
@@ -38,6 +38,7 @@ class Labelled:
     request: pb.VerifyRequest
     right: bool
     label: str
+    tests_left_out: bool = False  # the data lack some of the problem's: what is wrong may pass the others
 
     @property
     def language(self) -> str:
@@ -48,7 +49,13 @@ def labelled(dataset: str) -> Iterator[Labelled]:
     """The labelled programs of a data set, in the order of its file."""
     if dataset == "reflexion":
         return _reflexion()
-    tasks = _olympiad() if dataset == "olympiad" else load(_LOADED[dataset][0], [_path(_LOADED[dataset][1])])
+    if dataset == "olympiad":
+        return (
+            replace(_labelled(dataset, task, known), tests_left_out=left_out)
+            for task, left_out in _olympiad()
+            for known in task.known
+        )
+    tasks = load(_LOADED[dataset][0], [_path(_LOADED[dataset][1])])
     return (_labelled(dataset, task, known) for task in tasks for known in task.known)
 
 
@@ -83,8 +90,11 @@ def _whole(source: str, task_id: str, prompts: dict[str, str]) -> str:
     return prompts.get(task_id, "") + source if source.startswith(" ") else source
 
 
-def _olympiad() -> Iterator[Task]:
-    """Packages with their submissions of one file; the three of several files (graders) are left out."""
+def _olympiad() -> Iterator[tuple[Task, bool]]:
+    """Packages with their submissions of one file, and whether the data lack some of their tests.
+
+    The three submissions of several files (graders) are left out.
+    """
     submissions: dict[str, list[Known]] = {}
     for row in read_rows(_path("olympiad_submissions")):
         if row.has("source"):
@@ -92,8 +102,9 @@ def _olympiad() -> Iterator[Task]:
     for row in read_rows(_path("olympiad_problems")):
         if row.text("problem_id") in _LEFT_OVER:
             del row.any("checker")["files"][_LEFT_OVER[row.text("problem_id")]]
+        left_out = int(row.any("tests_kept")) < int(row.any("tests_total"))
         task = LOADERS["kattis"](row)
-        yield Task(task.id, task.prompt, task.task, tuple(submissions.get(task.id, ())))
+        yield Task(task.id, task.prompt, task.task, tuple(submissions.get(task.id, ()))), left_out
 
 
 def _submission(row: Row) -> Known:

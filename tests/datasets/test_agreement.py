@@ -28,6 +28,11 @@ SAMPLES = (
     ("humaneval-x", "go", 24),
     ("humaneval-x", "rust", 18),
     ("humanevalpack", "python", 5),
+    ("humanevalpack", "javascript", 16),
+    ("humanevalpack", "go", 40),
+    ("reflexion", "python", 24),
+    ("olympiad", "python", 17),
+    ("olympiad", "cpp", 60),
 )
 COMPILERS = {"cpp": "g++", "java": "javac", "javascript": "node", "go": "go", "rust": "rustc"}
 

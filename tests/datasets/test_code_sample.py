@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 def _rows() -> list[Any]:
     lines = (Path(__file__).parents[1] / "data" / "code_sample.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
-    marks = {"cpp": pytest.mark.toolchain("g++"), "python": ()}
+    marks: dict[str, Any] = {"cpp": pytest.mark.toolchain("g++"), "python": ()}
     return [pytest.param(row, id=row["id"], marks=marks[row["language"]]) for row in rows]
 
 

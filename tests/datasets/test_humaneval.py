@@ -56,7 +56,7 @@ def subject(row: dict[str, Any], solution: str = "canonical_solution") -> Subjec
 
 
 def _entry_point(row: dict[str, Any]) -> str:
-    return row["test"].rsplit("check(", 1)[1].split(")")[0]
+    return str(row["test"]).rsplit("check(", 1)[1].split(")")[0]
 
 
 async def verdict(judge: Judge, subject: Subject) -> pb.Verdict:

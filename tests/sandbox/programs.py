@@ -521,5 +521,5 @@ endmodule
         "module tb; initial undeclared_task(1; endmodule\n",
     ),
 }
-WITHOUT_INPUT = {"sql", "junit", "go_test"}  # read no standard input
+WITHOUT_INPUT = {"sql", "junit", "go_test", "jest"}  # read no standard input
 WITHOUT_HEAP = {"verilog", "sql"}  # has nothing to take memory with

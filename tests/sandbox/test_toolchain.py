@@ -116,6 +116,7 @@ public class SumTest { @Test void adds() { assertEquals(EXPECTED, 1 + 1); } }
 import "testing"
 func TestSum(t *testing.T) { if 1 + 1 != EXPECTED { t.Fatal("sum") } }
 """,
+    "jest": "test('sum', () => { expect(1 + 1).toBe(EXPECTED); });\n",
 }
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
-from server.errors import RequestError
-from server.taskcheck import TaskCheck, check, read
+from server.errors import ErrorCode, RequestError
+from server.taskcheck import check
 
 Answer = Callable[[pb.VerifyRequest], pb.Verdict]
 
@@ -20,20 +19,10 @@ class Service:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.seen: list[pb.VerifyRequest] = []
-        self.ready = True
 
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
         self.seen.append(request)
         return self._answer(request)
-
-    async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
-        raise NotImplementedError
-
-    async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
-        raise NotImplementedError
-
-    def capabilities(self) -> pb.Capabilities:
-        raise NotImplementedError
 
 
 def verdict(status: pb.Status, cpu_seconds: float = 0.1) -> pb.Verdict:
@@ -46,8 +35,12 @@ def verdict(status: pb.Status, cpu_seconds: float = 0.1) -> pb.Verdict:
 
 
 async def problems(answer: Answer) -> list[str]:
-    asked = TaskCheck("t", pb.CodeTask(language="python"), "right", ["wrong"])
-    return (await check(Service(answer), asked)).problems
+    asked = pb.CheckTaskRequest(
+        id="t", code=pb.CodeTask(language="python"), reference="right", wrong=["wrong"]
+    )
+    report = await check(Service(answer), asked)
+    assert report.fit is not bool(report.problems)
+    return list(report.problems)
 
 
 def by_program(right: pb.Verdict, wrong: pb.Verdict) -> Answer:
@@ -58,7 +51,7 @@ async def test_a_fit_task() -> None:
     assert await problems(by_program(verdict(pb.ACCEPTED), verdict(pb.WRONG_ANSWER))) == []
 
 
-@pytest.mark.parametrize("status", [pb.WRONG_ANSWER, pb.TIME_LIMIT, pb.UNGRADABLE, pb.INTERNAL_ERROR])
+@pytest.mark.parametrize("status", [pb.WRONG_ANSWER, pb.TIME_LIMIT, pb.UNGRADABLE])
 async def test_a_reference_that_is_not_accepted(status: pb.Status) -> None:
     (problem,) = await problems(by_program(verdict(status), verdict(pb.WRONG_ANSWER)))
     assert problem.startswith(f"the reference is not accepted: {pb.Status.Name(status)}")
@@ -84,17 +77,60 @@ async def test_a_reference_that_is_not_deterministic() -> None:
     assert problem.startswith("two runs of the reference differ: ACCEPTED")
 
 
+@pytest.mark.parametrize(("factor", "fits"), [(0.0, False), (1.5, True), (2.0, False)])
+async def test_the_factor_may_be_asked_for(factor: float, fits: bool) -> None:
+    asked = pb.CheckTaskRequest(code=pb.CodeTask(language="python"), reference="right", time_factor=factor)
+    assert (await check(Service(lambda _: verdict(pb.ACCEPTED, 1.1)), asked)).fit is fits
+
+
+@pytest.mark.parametrize("status", [pb.INTERNAL_ERROR, pb.OVERLOADED, pb.CANCELLED])
+async def test_a_fault_of_the_service_says_nothing_of_the_task(status: pb.Status) -> None:
+    with pytest.raises(RequestError) as refused:
+        await problems(by_program(verdict(pb.ACCEPTED), verdict(status)))
+    assert refused.value.code is ErrorCode.INTERNAL
+
+
 @pytest.mark.parametrize(
-    ("value", "field"),
+    ("asked", "field"),
     [
-        ([], ""),
-        ({"code": {}, "referense": ""}, "referense"),
-        ({"code": {}}, "reference"),
-        ({"code": {}, "reference": "x", "wrong": "y"}, "wrong"),
-        ({"code": {"languag": "python"}, "reference": "x"}, "code.languag"),
+        (pb.CheckTaskRequest(reference="x"), "task"),
+        (pb.CheckTaskRequest(code=pb.CodeTask()), "reference"),
+        (pb.CheckTaskRequest(code=pb.CodeTask(), reference="x", time_factor=-1), "time_factor"),
+        (pb.CheckTaskRequest(code=pb.CodeTask(), reference="x", time_factor=float("nan")), "time_factor"),
     ],
 )
-def test_malformed_checks_name_their_field(value: Any, field: str) -> None:
+async def test_malformed_checks_name_their_field(asked: pb.CheckTaskRequest, field: str) -> None:
     with pytest.raises(RequestError) as refused:
-        read(value)
-    assert refused.value.field == field
+        await check(Service(lambda _: verdict(pb.ACCEPTED)), asked)
+    assert (refused.value.code, refused.value.field) == (ErrorCode.INVALID_ARGUMENT, field)
+
+
+async def test_an_unknown_test_set_is_named() -> None:
+    asked = pb.CheckTaskRequest(code=pb.CodeTask(tests_hash="sha256:0"), reference="x")
+    with pytest.raises(RequestError) as refused:
+        await check(Service(lambda _: verdict(pb.UNKNOWN_TESTS)), asked)
+    assert refused.value.field == "code.tests_hash"
+
+
+def math(request: pb.VerifyRequest) -> pb.Verdict:
+    """Accepts 42 alone, and cannot read a gold answer of nothing."""
+    assert request.extraction == "last_boxed"
+    if "" in request.math.gold or not request.math.gold:
+        return verdict(pb.UNGRADABLE)
+    return verdict(pb.ACCEPTED if request.completion == r"\boxed{42}" else pb.WRONG_ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("gold", "reference", "wrong", "count"),
+    [
+        (["42"], "", ["41"], 0),
+        (["42", "43"], "", [], 1),
+        (["42"], "43", [], 1),
+        (["42"], "", ["42"], 1),
+        ([""], "", [], 1),
+        ([], "", [], 1),
+    ],
+)
+async def test_math_tasks(gold: list[str], reference: str, wrong: list[str], count: int) -> None:
+    asked = pb.CheckTaskRequest(math=pb.MathTask(gold=gold), reference=reference, wrong=wrong)
+    assert len((await check(Service(math), asked)).problems) == count

@@ -55,6 +55,8 @@ class Client(Protocol):
 
     async def execute(self, request: Json) -> Json: ...
 
+    async def check_task(self, request: Json) -> Json: ...
+
     async def capabilities(self) -> Json: ...
 
     async def ready(self) -> bool: ...
@@ -85,6 +87,9 @@ class HttpClient:
 
     async def execute(self, request: Json) -> Json:
         return _answer(await self.http.post("/v1/execute", json=request))
+
+    async def check_task(self, request: Json) -> Json:
+        return _answer(await self.http.post("/v1/check", json=request))
 
     async def capabilities(self) -> Json:
         return _answer(await self.http.get("/v1/capabilities"))
@@ -149,6 +154,10 @@ class GrpcClient:
         for run, execution in zip(plain["runs"], result.runs, strict=True):
             run["stdout"], run["stderr"] = execution.stdout.decode(), execution.stderr.decode()
         return plain
+
+    async def check_task(self, request: Json) -> Json:
+        sent = json_format.ParseDict(_for_protobuf(request), pb.CheckTaskRequest())
+        return await _plain(self.stub.CheckTask(sent))
 
     async def capabilities(self) -> Json:
         return await _plain(self.stub.GetCapabilities(pb.GetCapabilitiesRequest()))

@@ -495,6 +495,38 @@ class Execution(_message.Message):
     message: str
     def __init__(self, status: _Optional[_Union[Status, str]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., stdout: _Optional[bytes] = ..., stderr: _Optional[bytes] = ..., cpu_seconds: _Optional[float] = ..., wall_seconds: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., files: _Optional[_Mapping[str, bytes]] = ..., message: _Optional[str] = ...) -> None: ...
 
+class CheckTaskRequest(_message.Message):
+    __slots__ = ("id", "run", "math", "code", "reference", "wrong", "time_factor")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    MATH_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    WRONG_FIELD_NUMBER: _ClassVar[int]
+    TIME_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    run: str
+    math: MathTask
+    code: CodeTask
+    reference: str
+    wrong: _containers.RepeatedScalarFieldContainer[str]
+    time_factor: float
+    def __init__(self, id: _Optional[str] = ..., run: _Optional[str] = ..., math: _Optional[_Union[MathTask, _Mapping]] = ..., code: _Optional[_Union[CodeTask, _Mapping]] = ..., reference: _Optional[str] = ..., wrong: _Optional[_Iterable[str]] = ..., time_factor: _Optional[float] = ...) -> None: ...
+
+class TaskReport(_message.Message):
+    __slots__ = ("id", "fit", "problems", "slowest_cpu_seconds", "limit_cpu_seconds")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FIT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    SLOWEST_CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    fit: bool
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    slowest_cpu_seconds: float
+    limit_cpu_seconds: float
+    def __init__(self, id: _Optional[str] = ..., fit: bool = ..., problems: _Optional[_Iterable[str]] = ..., slowest_cpu_seconds: _Optional[float] = ..., limit_cpu_seconds: _Optional[float] = ...) -> None: ...
+
 class GetCapabilitiesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

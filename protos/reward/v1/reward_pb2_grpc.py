@@ -54,6 +54,11 @@ class RewardServiceStub(object):
                 request_serializer=protos_dot_reward_dot_v1_dot_reward__pb2.ExecuteRequest.SerializeToString,
                 response_deserializer=protos_dot_reward_dot_v1_dot_reward__pb2.ExecuteResult.FromString,
                 _registered_method=True)
+        self.CheckTask = channel.unary_unary(
+                '/reward.v1.RewardService/CheckTask',
+                request_serializer=protos_dot_reward_dot_v1_dot_reward__pb2.CheckTaskRequest.SerializeToString,
+                response_deserializer=protos_dot_reward_dot_v1_dot_reward__pb2.TaskReport.FromString,
+                _registered_method=True)
         self.GetCapabilities = channel.unary_unary(
                 '/reward.v1.RewardService/GetCapabilities',
                 request_serializer=protos_dot_reward_dot_v1_dot_reward__pb2.GetCapabilitiesRequest.SerializeToString,
@@ -92,6 +97,13 @@ class RewardServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckTask(self, request, context):
+        """Checks a task before anybody trains on it: what is right passes, what is wrong does not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCapabilities(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -120,6 +132,11 @@ def add_RewardServiceServicer_to_server(servicer, server):
                     servicer.Execute,
                     request_deserializer=protos_dot_reward_dot_v1_dot_reward__pb2.ExecuteRequest.FromString,
                     response_serializer=protos_dot_reward_dot_v1_dot_reward__pb2.ExecuteResult.SerializeToString,
+            ),
+            'CheckTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckTask,
+                    request_deserializer=protos_dot_reward_dot_v1_dot_reward__pb2.CheckTaskRequest.FromString,
+                    response_serializer=protos_dot_reward_dot_v1_dot_reward__pb2.TaskReport.SerializeToString,
             ),
             'GetCapabilities': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCapabilities,
@@ -235,6 +252,33 @@ class RewardService(object):
             '/reward.v1.RewardService/Execute',
             protos_dot_reward_dot_v1_dot_reward__pb2.ExecuteRequest.SerializeToString,
             protos_dot_reward_dot_v1_dot_reward__pb2.ExecuteResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/reward.v1.RewardService/CheckTask',
+            protos_dot_reward_dot_v1_dot_reward__pb2.CheckTaskRequest.SerializeToString,
+            protos_dot_reward_dot_v1_dot_reward__pb2.TaskReport.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
+from sandbox.harness.golang import go_declares_tests
+from sandbox.harness.rust import rust_declares_tests
 from sandbox.types import Case, Mode, Outcome, Program, RunResult
 from sandbox.values import Unsupported, decode, encode
 from server.verify.code import call_setup, observed, tamper, unit_tests
@@ -30,6 +32,7 @@ _UNSUPPORTED_MARK = b"!"
 _DONE = b"done"
 _FAILED_ASSERT = re.compile(rb"^AssertionError\b|^[^\n]*: Assertion `", re.MULTILINE)
 _TAIL_BYTES = 4096
+_DECLARES_TESTS: Mapping[str, Callable[[str], bool]] = {"go": go_declares_tests, "rust": rust_declares_tests}
 
 
 class Judge(Protocol):
@@ -116,6 +119,9 @@ class Plan:
     tests: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)  # beside the program, in its jail
     solution_path: str = ""  # the program is a file there, and what runs are the tests
+    row: str = ""  # what runs the program, if not its language
+    sources: tuple[tuple[str, str], ...] = ()  # what is compiled with the program, by path
+    source_path: str = ""  # the program's own
     decided_by: JudgeProgram | None = None
     is_conversation: bool = False
     telling: tuple[tuple[str, ...], ...] = ()  # of the tests, see `tamper`
@@ -124,6 +130,8 @@ class Plan:
         """What to compile for this source."""
         if self.solution_path:
             return Program(language, "", self.mode, setup=self.setup, tests=self.tests)
+        if self.mode is Mode.UNIT_TESTS:
+            return Program(self.row, source, self.mode, path=self.source_path, files=self.sources)
         setup, function = self.setup, self.function
         if self.mode is Mode.CALL and language == "python":
             setup, function = call_setup.setup_for(
@@ -175,6 +183,10 @@ def judge_run(planned: PlannedCase, mode: Mode, result: RunResult) -> Finding:
     """The finding on a run that hit no limit."""
     if result.outcome is Outcome.OK:
         return planned.judge.judge(result)
+    if mode is Mode.UNIT_TESTS and result.record is not None:
+        found = planned.judge.judge(result)
+        if found.status == pb.WRONG_ANSWER:  # frameworks end so when a test fails
+            return found
     if mode is Mode.ASSERTS and failed_assert(result.stderr):
         return Finding(pb.WRONG_ANSWER, _last_line(result.stderr))
     how = f"signal {result.signal}" if result.signal is not None else f"exit code {result.exit_code}"
@@ -256,10 +268,14 @@ def _call_case(tests: pb.CallTests, case: pb.CallCase, path: str, checker: Check
 
 
 def _plan_unit_tests(tests: pb.UnitTests, packages: str) -> Plan:
-    path = tests.solution_path or unit_tests.DEFAULT_SOLUTION
     judge = unit_tests.UnitTestJudge(tuple(tests.expected_tests))
+    cases = (PlannedCase(Case(), judge),) if tests.files else ()
+    framework = unit_tests.FRAMEWORKS[tests.framework]
+    if framework.complaint is not None:
+        return _plan_framework(tests, framework, framework.complaint(tests.files), cases)
+    path = unit_tests.solution_path(tests)
     return Plan(
-        (PlannedCase(Case(), judge),) if tests.files else (),
+        cases,
         tests.framework,
         pb.IN_PROCESS,
         mode=Mode.ASSERTS,
@@ -270,10 +286,33 @@ def _plan_unit_tests(tests: pb.UnitTests, packages: str) -> Plan:
     )
 
 
+def _plan_framework(
+    tests: pb.UnitTests, framework: unit_tests.Framework, complaint: str, cases: tuple[PlannedCase, ...]
+) -> Plan:
+    """Tests that are compiled or loaded with the program; what is no source lies where it runs."""
+    if cases and complaint:
+        raise Ungradable(complaint)
+    sources = {path: text for path, text in tests.files.items() if path.endswith(framework.sources)}
+    data = {path: text.encode() for path, text in tests.files.items() if path not in sources}
+    return Plan(
+        cases,
+        tests.framework,
+        pb.IN_PROCESS,
+        mode=Mode.UNIT_TESTS,
+        files=data,
+        row=framework.row,
+        sources=tuple(sorted(sources.items())),
+        source_path=unit_tests.solution_path(tests),
+    )
+
+
 def _plan_asserts(language: str, tests: pb.AssertTests) -> Plan:
     text = "\n".join(tests.tests)
     if not text.strip():
         raise Ungradable("the task has no tests")
+    declares = _DECLARES_TESTS.get(language)
+    if declares is not None and not declares(text):
+        raise Ungradable("the tests hold nothing that runs: neither a test function nor a main()")
     if language != "python":
         return _plan_beside(tests.setup, text)
     _check_python(tests.setup, "setup")

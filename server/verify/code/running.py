@@ -233,7 +233,8 @@ def limit_reason(result: RunResult, limits: Limits) -> str:
             used = f"{result.wall_seconds:.1f} s on the wall clock, limit {limits.wall_seconds:g} s"
             return f"{used}, with {result.cpu_seconds:.2f} s of CPU time used"
         case Outcome.MEMORY_LIMIT:
-            return f"limit {limits.memory_bytes} bytes"
+            holder = f", held by the {result.memory_held_by}" if result.memory_held_by else ""
+            return f"limit {limits.memory_bytes} bytes{holder}"
         case Outcome.OUTPUT_LIMIT:
             return f"limit {limits.output_bytes} bytes"
         case Outcome.PROCESS_LIMIT:

@@ -33,12 +33,19 @@ SOURCE_SIGNS: dict[str, re.Pattern[str]] = {
     "source_inspects_frames": re.compile(
         r"\b_getframe\b|\bf_(?:locals|globals|back)\b|\bgc\s*\.\s*get_(?:objects|referrers)\b|\binspect\s*\.\s*stack\b"
     ),
-    "source_exits_at_once": re.compile(r"\bos\s*\.\s*_exit\b|\b_Exit\s*\(|\bquick_exit\s*\("),
-    "source_overrides_equality": re.compile(r"\bdef\s+__eq__\b|\b__eq__\s*="),
+    "source_exits_at_once": re.compile(
+        r"\bos\s*\.\s*_exit\b|\b_Exit\s*\(|\bquick_exit\s*\(|\bRuntime\s*\.[^;]*\.\s*halt\s*\(|\breallyExit\b"
+    ),
+    "source_overrides_equality": re.compile(
+        r"\bdef\s+__eq__\b|\b__eq__\s*=|\bimpl\b[^{;]*\bPartialEq\b|\bboolean\s+equals\s*\(|\basymmetricMatch\b"
+    ),
     "source_names_runner": re.compile(
         r"/box\b|\bsolution\.py\b|\bsitecustomize\b|\bconftest\b|\bsys\s*\.\s*modules\b|\b_pytest\b|\bmeta_path\b"
     ),
-    "source_writes_descriptors": re.compile(r"\bos\s*\.\s*write\s*\(\s*[3-9]\b|/dev/fd/[3-9]"),
+    "source_writes_descriptors": re.compile(
+        r"\bos\s*\.\s*write\s*\(\s*[3-9]\b|/dev/fd/[3-9]|\bFileDescriptor\b|\bfrom_raw_fd\b"
+        r"|\bos\s*\.\s*NewFile\s*\(|\bwrite(?:v|File)?Sync\s*\(\s*[3-9]\b"
+    ),
 }
 SOURCE_FLAGS: tuple[str, ...] = ("hard_coded_tests", *SOURCE_SIGNS)
 FLAGS: tuple[str, ...] = ("exit_before_end", *OBSERVED, *SOURCE_FLAGS)

@@ -1,8 +1,9 @@
 """Unit-test files: run beside the program, judged from the report and from the proof that the run ended.
 
-The report names each test and its outcome. A pass needs all of: the runner's record
-that the tests ended; at least one test; no test failed, broken or skipped; and every
-expected id among those that passed. Whatever runs in the tests' own process could forge
+pytest and unittest run in the warmed interpreter by `unit_test_runner`; the other frameworks by runners
+that are compiled or loaded with the tests (`sandbox.harness`). The report names each test and its outcome.
+A pass needs all of: the runner's record that the tests ended; at least one test; no test failed, broken or
+skipped; and every expected id among those that passed. Whatever runs in the tests' own process could forge
 all of it, so this format is IN_PROCESS.
 """
 
@@ -12,19 +13,44 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from protos.reward.v1 import reward_pb2 as pb
+from sandbox.harness import golang, javascript, jvm, rust
 from sandbox.types import RunResult
 from server.verify.code import observed
 from server.verify.code.findings import PASSED, Finding
 
-FRAMEWORKS: tuple[str, ...] = ("pytest", "unittest")
-DEFAULT_SOLUTION = "solution.py"
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A test framework. `languages` are those a task may name; `row` is the one that runs it."""
+
+    languages: tuple[str, ...]
+    row: str
+    solution: str  # where the program goes if the task does not say
+    sources: tuple[str, ...] = ()  # endings of what is compiled or loaded with it; other files are data
+    complaint: Callable[[Mapping[str, str]], str] | None = None  # on files that hold no tests
+
+
+FRAMEWORKS: Mapping[str, Framework] = {
+    "pytest": Framework(("python",), "python", "solution.py"),
+    "unittest": Framework(("python",), "python", "solution.py"),
+    "junit": Framework(("java", "junit"), "junit", "", (".java",), jvm.junit_complaint),
+    "jest": Framework(
+        ("javascript", "jest"),
+        "jest",
+        "solution.js",
+        (".js", ".cjs", ".mjs", ".jsx", ".json", ".snap"),
+        javascript.jest_complaint,
+    ),
+    "go": Framework(("go", "go_test"), "go", "solution.go", (".go",), golang.go_complaint),
+    "cargo": Framework(("rust",), "rust", "src/lib.rs", (".rs", ".toml"), rust.rust_complaint),
+}
 _DONE = b"done"
 _PYTEST_PARTS = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 _MOST_NAMED = 3
@@ -73,6 +99,11 @@ def _report(line: bytes) -> dict[str, object] | None:
 def _some(names: list[str]) -> str:
     shown = ", ".join(name[:100] for name in names[:_MOST_NAMED])
     return f"{shown}, ..." if len(names) > _MOST_NAMED else shown
+
+
+def solution_path(tests: pb.UnitTests) -> str:
+    """Where the program goes; empty where its own text decides."""
+    return tests.solution_path or FRAMEWORKS[tests.framework].solution
 
 
 def runner_source(framework: str, solution: str, packages: str) -> str:

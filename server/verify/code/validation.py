@@ -17,7 +17,7 @@ from sandbox.values import Unsupported, encode
 from server.errors import invalid
 from server.verify.code.checkers import CHECKERS, DEFAULT_CHECKER, Checker, Tolerance, make_checker
 from server.verify.code.judge_program import DEFAULT_PROTOCOL, PROTOCOLS
-from server.verify.code.unit_tests import DEFAULT_SOLUTION, FRAMEWORKS, is_plain_path
+from server.verify.code.unit_tests import FRAMEWORKS, is_plain_path, solution_path
 
 TEST_FORMATS: tuple[str, ...] = ("stdio", "call", "asserts", "unit_test", "interactive")
 COMPARED: tuple[str, ...] = ("returned", "arguments")
@@ -138,7 +138,7 @@ def _check_unit_tests(tests: pb.UnitTests, path: str) -> None:
     _check_paths(tests.files, f"{path}.files")
     if tests.solution_path:
         _check_paths((tests.solution_path,), f"{path}.solution_path")
-    if (tests.solution_path or DEFAULT_SOLUTION) in tests.files:
+    if solution_path(tests) in tests.files:
         raise invalid(f"{path}.files", "one of them is where the program goes")
 
 

@@ -167,9 +167,13 @@ class CodeVerifier:
         """Where jails find pytest, for tests that need it."""
         if tests.WhichOneof("tests") != "unit_test":
             return ""
-        if language != "python":
-            raise invalid("code.language", f"{tests.unit_test.framework} runs python programs")
-        if tests.unit_test.framework != "pytest":
+        name = tests.unit_test.framework
+        framework = unit_tests.FRAMEWORKS[name]
+        if language not in framework.languages:
+            raise invalid("code.language", f"{name} runs {framework.languages[0]} programs")
+        if framework.row not in ("python", language):
+            self._language(framework.row, "code.unit_test.framework")
+        if name != "pytest":
             return ""
         if directory := unit_tests.pytest_directory(self._options.cache_directory):
             return directory

@@ -107,6 +107,13 @@ async def test_outcomes(outcome: Outcome, status: pb.Status, said: str) -> None:
     assert said in verdict.message
 
 
+async def test_who_held_the_memory_is_named() -> None:
+    verdict = await judge_run(ran(outcome=Outcome.MEMORY_LIMIT, memory_held_by="control group"))
+    assert verdict.message.endswith(
+        f"memory limit: limit {Limits().memory_bytes} bytes, held by the control group"
+    )
+
+
 async def test_signal() -> None:
     verdict = await judge_run(ran(outcome=Outcome.RUNTIME_ERROR, exit_code=None, signal=11))
     assert verdict.message == "test 1 of 1: runtime error: signal 11"
