@@ -34,6 +34,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^\s*\*\*(.*)\*\*\s*\.?\s*$", r"\1"),  # **bold**
         (r"(?<!\\)\$", " "),
         (r"(?<!\\)\\!\s*", ""),
+        (r"^\s*\\?([\"'])([^\"']*[^\"'\\])\\?\1\s*$", r"\2"),  # "quoted"
+        (r"(?<=[^\\])\\{1,2}\s*$", ""),  # a line break, or a half of one
         (r"(?<=\d)\{,\}(?=\d)", ","),
         (r"(?<=\d)\\[,;: ](?=\d{3}(?!\d))", ""),  # 1\,234
         (r"(?<!\\)\\[,;:> ]|\\q?quad(?![a-zA-Z])|(?<!\\)~", " "),
@@ -43,6 +45,9 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])", ""),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
         (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+        (r"\{([^{}]*)\\choose(?![a-zA-Z])([^{}]*)\}", r"\\binom{\1}{\2}"),
+        (r"\\[bp]mod(?![a-zA-Z])", r"\\mod "),
+        (r"\\pm\s*0(?![\d.])", ""),
         (r"\\(?:text(?:rm|bf|it|sf|normal|up)|mbox|hbox)(?![a-zA-Z])", r"\\text"),
         (r"\\(?:math(?:rm|bf|it|sf|normal)|boldsymbol|bm)\s*\{\s*([a-zA-Z]|[-+\d.,/]+)\s*\}", r" \1 "),
         (r"\\math(?:rm|bf|it|sf|normal)(?=\s*\{)", r"\\text"),
@@ -75,7 +80,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\s+", " "),
     )
 )
-_MARKUP = re.compile(r"[\\\\$*{}%~]")  # without any of these only white space can need rewriting
+# Without any of these only white space can need rewriting.
+_MARKUP = re.compile(r"[\\$*{}%~\"'^_]|[<>!]=|[a-z]{4}")
 _OUTER_WRAPPER = re.compile(r"(?:\\boxed|\\fbox)?\s*\{(?P<inner>.*)\}", re.DOTALL)
 _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9.]) | (?![A-Za-z0-9.])")
 _BRACKET = re.compile(r"\\[{}]|\\[a-zA-Z]+|\\.|[\[\](){}]", re.DOTALL)
