@@ -38,7 +38,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<=[^\\])\\{1,2}\s*$", ""),  # a line break, or a half of one
         (r"(?<=\d)\{,\}(?=\d)", ","),
         (r"(?<=\d)\\[,;: ](?=\d{3}(?!\d))", ""),  # 1\,234
-        (r"(?<!\\)\\[,;:> ]|\\q?quad(?![a-zA-Z])|(?<!\\)~", " "),
+        (r"(?<!\\)((?:\\\\)*)\\[,;:> ]", r"\1 "),
+        (r"\\q?quad(?![a-zA-Z])|(?<!\\)~", " "),
         (r"\s+", " "),
         (r"\\(?:left|right)\.", ""),
         (r"\\(?:left|right)\s*(?=[{}])", r"\\"),  # \left{ is a slip for \left\{
