@@ -31,7 +31,7 @@ _CONFIG = NormalizationConfig(
     basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
 )
 _UNEVALUATED = re.compile(
-    r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap)(?![a-zA-Z])|\\frac\{d\}"
+    r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap|mod)(?![a-zA-Z])|\\frac\{d\}"
 )
 _NOT_READ = re.compile(
     r"\\[lc]?dots|\.\.|:|\\(?:forall|exists|text|underline|overline|boxed|cases)"

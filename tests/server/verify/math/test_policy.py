@@ -86,6 +86,7 @@ def test_a_logarithm_without_a_base() -> None:
         (r"\boxed{1}, \boxed{1}", "1", "1"),
         (r"\boxed{1} no, wrong: \boxed{2}", "2", "2"),
         (r"\boxed{1}", "1", "1"),
+        (r"\boxed{1}\boxed{2}", "1, 2", "2"),
     ],
 )
 def test_boxes_are_joined_only_where_asked(text: str, joined: str, last: str) -> None:
@@ -93,3 +94,18 @@ def test_boxes_are_joined_only_where_asked(text: str, joined: str, last: str) ->
     assert found is not None
     assert usual is not None
     assert (found.text, usual.text) == (joined, last)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (r"so \boxed{1} and \boxed{2}", "1, 2"),
+        ("so $x$ is $5$", "5"),
+        ("255 = $10,455. Final Answer: The final answer is $10,455$. I hope it is correct.", "$10,455$"),
+        ("no number", "no number"),
+    ],
+)
+def test_any_expression_with_its_boxes_joined(text: str, found: str) -> None:
+    extraction = extract(text, "joined_expression")
+    assert extraction is not None
+    assert extraction.text == found
