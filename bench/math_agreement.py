@@ -31,6 +31,7 @@ import sys
 import types
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -274,16 +275,19 @@ def all_rows(every: int, suites: Sequence[str]) -> Iterator[Row]:
 
 
 def measure(rows: Sequence[Row], names: Sequence[str], directories: Sequence[str]) -> dict[str, Any]:
-    """Cells by line and grader, printed line by line, and what was late or failed by grader."""
+    """Cells by line and grader, and what was late or failed by grader; all graders run beside each other."""
     graders = {name: Graded(name, directories) for name in names}
     lines: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         lines[line_of(row)].append(row)
-    cells = {}
     try:
+        with ThreadPoolExecutor(len(names)) as pool:
+            columns = dict(
+                zip(names, pool.map(lambda name: _column(graders[name], lines), names), strict=True)
+            )
+        cells = {line: {name: columns[name][line] for name in names} for line in lines}
         print_row("suite", "rows", names)
         for line, members in lines.items():
-            cells[line] = {name: _cell(graders[name], members) for name in names}
             print_row(line, str(len(members)), [cell.text for cell in cells[line].values()])
         totals = {name: _sum(cells[line][name] for line in cells) for name in names}
         print_row("all", str(len(rows)), [cell.text for cell in totals.values()])
@@ -295,6 +299,10 @@ def measure(rows: Sequence[Row], names: Sequence[str], directories: Sequence[str
         "late": {name: grader.late for name, grader in graders.items()},
         "faults": {name: grader.faults for name, grader in graders.items()},
     }
+
+
+def _column(grader: Graded, lines: dict[str, list[Row]]) -> dict[str, Cell]:
+    return {line: _cell(grader, members) for line, members in lines.items()}
 
 
 def _cell(grader: Graded, rows: Iterable[Row]) -> Cell:
