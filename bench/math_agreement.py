@@ -12,8 +12,9 @@ The last three are imported from the directories given, if they are there:
 Every grader gets a row in the form it asks for: math-verify a formula in dollars and the parameters
 of the row's own test; TRL a box; math_dapo a line "Answer: ...", or its strict mode where there is a box;
 prime_math the bare answer. What follows the last `A:` of a GSM8K completion is found for all of them.
-Each runs in a process of its own, ended and counted as a refusal after SECONDS for one row: two of
-them evaluate what they read, so that this is no bench for rows from strangers.
+Each runs in a process of its own and without its own timers, which a busy machine would decide; it is
+ended, and the row counted as refused, after CPU_SECONDS for one row. prime_math evaluates what it reads, so
+that this is no bench for rows from strangers.
 
 A cell is the agreement in percent, with false negatives and false positives behind it.
 """
@@ -26,8 +27,10 @@ import io
 import json
 import logging
 import multiprocessing
+import os
 import re
 import sys
+import time
 import types
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,7 +55,8 @@ from tests.server.verify.math.agreement import (  # noqa: E402
 )
 from tests.server.verify.math.explained import reason_of  # noqa: E402
 
-SECONDS = 30.0
+CPU_SECONDS = 30.0
+BACKSTOP_SECONDS = 900.0  # of wall time, for a grader that waits
 Grade = Callable[[Row], bool]
 
 _DELIMITER = re.compile(r"\$|\\[(\[]|\\f?box")
@@ -131,7 +135,9 @@ def trl_grade(row: Row) -> bool:
 
     answer = answer_of(row)
     content = rf"\boxed{{{answer}}}" if is_bare(row) and not _DELIMITER.search(answer) else answer
-    rewards = accuracy_reward([[{"content": content}]], [in_dollars(row["gold"])])
+    solution = in_dollars(row["gold"])
+    with ThreadPoolExecutor(1) as aside:  # outside of the main thread it sets no timers
+        rewards = aside.submit(accuracy_reward, [[{"content": content}]], [solution]).result()
     return bool(rewards[0] == 1.0)
 
 
@@ -172,7 +178,7 @@ def found_graders(directories: Sequence[str]) -> list[str]:
 
 
 def without_requirements(directories: Sequence[str]) -> None:
-    """Lets verl's scores be imported without the rest of verl, which asks for ray and torch."""
+    """Lets verl's scores be imported without timers and without the rest of it, which asks for ray."""
     sys.path += list(directories)
     for directory in directories:
         for name in ("verl", "verl.utils", "verl.utils.reward_score"):
@@ -181,6 +187,10 @@ def without_requirements(directories: Sequence[str]) -> None:
                 package = types.ModuleType(name)
                 package.__path__ = [str(path)]
                 sys.modules[name] = package
+    if "verl" in sys.modules:
+        from verl.utils import py_functional
+
+        py_functional.timeout_limit = lambda **_: lambda function: function
 
 
 # --- a process for each --------------------------------------------------------------------------
@@ -219,7 +229,7 @@ class Graded:
         """Whether the row is accepted."""
         self._pipe.send(row)
         try:
-            answered = self._pipe.poll(SECONDS)
+            answered = self._wait()
             accepted = self._pipe.recv() if answered else False
         except EOFError:
             answered, accepted = False, False
@@ -229,6 +239,18 @@ class Graded:
             self._start()
         self.faults += isinstance(accepted, str)
         return accepted is True
+
+    def _wait(self) -> bool:
+        """Whether there is an answer before a limit is met."""
+        cpu, started = self._cpu_seconds(), time.monotonic()
+        while not self._pipe.poll(0.5):
+            if self._cpu_seconds() - cpu > CPU_SECONDS or time.monotonic() - started > BACKSTOP_SECONDS:
+                return False
+        return True
+
+    def _cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         """Ends the process."""

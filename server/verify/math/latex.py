@@ -6,7 +6,7 @@ Nothing here evaluates anything, and every function is linear in its input.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _UNICODE = str.maketrans(
     {
@@ -25,9 +25,20 @@ _ESCAPED_TWICE = (
 )
 _GREEK = "alpha|beta|gamma|delta|theta|lambda|sigma|omega"
 
+
+def _replacement(template: str) -> str | Callable[[re.Match[str]], str]:
+    """The same replacement, as `re` takes it without reading the template again at every call."""
+    if "\\" not in template:
+        return template
+    if re.search(r"\\\d", template):
+        return lambda found: found.expand(template)
+    constant = re.sub("^", template, "")
+    return lambda _: constant
+
+
 # Each pair is applied once, in this order; the order matters (`\!` joins digits before spaces go).
-_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
+_REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
+    (re.compile(pattern), _replacement(replacement))
     for pattern, replacement in (
         (_ESCAPED_TWICE, r"\\"),
         (r"(?<!\\)\\[()\[\]]", " "),  # \( \) \[ \]
