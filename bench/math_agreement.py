@@ -201,13 +201,21 @@ def serve(name: str, directories: Sequence[str], pipe: Connection) -> None:
     without_requirements(directories)
     logging.disable()
     grade = GRADERS[name][1]
-    while (row := pipe.recv()) is not None:
+    while (row := _next_row(pipe)) is not None:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 accepted: bool | str = grade(row)
         except Exception as fault:  # noqa: BLE001 - graders raise what they meet: a row that none accepted
             accepted = type(fault).__name__
         pipe.send(accepted)
+
+
+def _next_row(pipe: Connection) -> Row | None:
+    try:
+        row: Row = pipe.recv()
+    except (EOFError, ConnectionResetError):
+        return None  # who asked has ended
+    return row
 
 
 class Graded:

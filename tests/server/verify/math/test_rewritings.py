@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from server.verify.math.quick import judge_quickly
 
-EXAMPLES = settings(max_examples=40, deadline=None)
+EXAMPLES = settings(max_examples=40)
 
 integers = st.integers(-(10**7), 10**7)
 small = st.integers(-99, 99)
