@@ -131,7 +131,7 @@ def joined_boxes(text: str) -> str | None:
 
 def _are_joined(text: str, one: _Box, other: _Box) -> bool:
     between = text[one.end : other.start]
-    return 0 < len(between) <= _MAX_JOINT and _JOINT.fullmatch(between) is not None and "\n\n" not in between
+    return len(between) <= _MAX_JOINT and _JOINT.fullmatch(between) is not None and "\n\n" not in between
 
 
 def _boxes(text: str) -> Iterator[_Box]:
@@ -244,6 +244,14 @@ def _last_expression(text: str, language: str) -> Extraction | None:
         )
     found = _formula_in(text) or (text.strip() if len(text) <= _PLAIN_CHARACTERS else None)
     return None if found is None else Extraction(found, "last formula or number")
+
+
+def _joined_expression(text: str, language: str) -> Extraction | None:
+    """The same with its boxes joined."""
+    stated = _STATED.search(text)
+    if stated is not None and last_box(text[stated.start() :]) is None:
+        return _last_expression(text, language)
+    return _joined_boxes(text, language) or _last_expression(text, language)
 
 
 def _formula_in(text: str) -> str | None:
@@ -368,6 +376,7 @@ _RULES: dict[str, Callable[[str, str], Extraction | None]] = {
     "answer_tag": _answer_tag,
     "final_answer": _final_answer,
     "last_expression": _last_expression,
+    "joined_expression": _joined_expression,
     "choice_letter": _choice_letter,
     "whole": _whole,
 }

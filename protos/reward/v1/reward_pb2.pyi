@@ -76,7 +76,7 @@ class VerifyRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., run: _Optional[str] = ..., completion: _Optional[str] = ..., extraction: _Optional[str] = ..., explain: bool = ..., math: _Optional[_Union[MathTask, _Mapping]] = ..., code: _Optional[_Union[CodeTask, _Mapping]] = ...) -> None: ...
 
 class MathTask(_message.Message):
-    __slots__ = ("gold", "policy")
+    __slots__ = ("gold", "policy", "options")
     class PolicyEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -86,9 +86,11 @@ class MathTask(_message.Message):
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     GOLD_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     gold: _containers.RepeatedScalarFieldContainer[str]
     policy: _containers.ScalarMap[str, str]
-    def __init__(self, gold: _Optional[_Iterable[str]] = ..., policy: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    options: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, gold: _Optional[_Iterable[str]] = ..., policy: _Optional[_Mapping[str, str]] = ..., options: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CodeTask(_message.Message):
     __slots__ = ("language", "stdio", "call", "asserts", "unit_test", "interactive", "tests_hash", "checker", "scoring", "run_all", "limits")

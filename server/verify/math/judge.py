@@ -16,7 +16,7 @@ from server.verify.math.fast import decide
 from server.verify.math.guards import complexity_fault
 from server.verify.math.latex import compact, normalise, top_level
 from server.verify.math.policy import DEFAULT, Policy, refusal, rewritten, within_tolerance
-from server.verify.math.shapes import Form, Shape, expand_signs, shape_of
+from server.verify.math.shapes import SIGN, Form, Shape, as_matrix, expand_signs, shape_of
 from server.verify.math.units import Annotated, annotated, split_name
 
 Status = Literal["correct", "incorrect", "undecided", "unreadable_gold", "unreadable_answer"]
@@ -80,6 +80,7 @@ _TEXT_ONLY = re.compile(r"\(?\s*(?:\\text\s*\{[^{}\\]*\}\s*)+\)?")
 _WORD = re.compile(r"(?!sin|cos|tan|log|sqrt|exp|infty)[A-Za-z][a-z'-]{3,}")
 _PROSE = re.compile(r"(?:[A-Za-z'-]{2,}[, ]+){2}[A-Za-z' ,-]+")
 _CAPITAL = re.compile(r"\(\s*[A-Z]\s*\)|[A-Z]")
+_HOURS, _MINUTES = re.compile(r"[01]?\d|2[0-4]"), re.compile(r"[0-5]\d")
 _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*\)?")
 
 
@@ -93,11 +94,23 @@ def judge(gold_text: str, answer_text: str, algebra: Algebra, policy: Policy = D
     )
     gold, answer = normalise(gold_text), normalise(answer_text)
     judgement = _judge_by_default(gold_text, answer_text, algebra)
+    if judgement.status == "correct" and policy.order == "kept" and not _in_order(gold, answer, algebra):
+        return Judgement("incorrect", "policy: order", gold, answer)
     if judgement.status == "correct" and (choice := refusal(gold, answer, policy)):
         return Judgement("incorrect", f"policy: {choice}", gold, answer)
     if judgement.status == "incorrect" and within_tolerance(gold, answer, policy):
         return Judgement("correct", "policy: tolerance", gold, answer)
     return judgement
+
+
+def _in_order(gold: str, answer: str, algebra: Algebra) -> bool:
+    """Whether the elements of an answer that equals the gold come in the gold's order, if it has any."""
+    one, other = (expand_signs(shape_of(annotated(side).value)) for side in (gold, answer))
+    if one.form not in {Form.LIST, Form.SET}:
+        return True
+    if len(one.parts) != len(other.parts):
+        one = expand_signs(shape_of(annotated(gold).value, thousands=False))
+    return _match_ordered(one.parts, other.parts, algebra) is not None
 
 
 def _judge_by_default(gold_text: str, answer_text: str, algebra: Algebra) -> Judgement:
@@ -150,7 +163,7 @@ def _check_gold(gold: str, algebra: Algebra) -> None:
     """Raises UnreadableGold unless every part of the gold can be read: only then is the answer at fault."""
     value = annotated(gold, any_unit=True).value
     shape = expand_signs(shape_of(value))
-    if shape.form is Form.SCALAR or _RELATION.search(value):
+    if shape.form is Form.SCALAR or (shape.form is not Form.LIST and _RELATION.search(value)):
         algebra.check_gold(value)
         return
     for part in shape.parts:
@@ -189,8 +202,9 @@ def _match(gold: str, answer: str, algebra: Algebra) -> str | None:
     """
     gold_shape, answer_shape = shape_of(gold), shape_of(answer)
     if Form.LIST in {gold_shape.form, answer_shape.form}:
-        # Beside a list, a gold such as `70,110` is two numbers and no thousands.
+        # Beside a list, `70,110` is two numbers and no thousands.
         gold_shape = shape_of(gold, thousands=answer_shape.form is not Form.LIST)
+        answer_shape = shape_of(answer, thousands=gold_shape.form is not Form.LIST)
         return match_shapes(gold_shape, answer_shape, algebra)
     gold_around, answer_around = annotated(gold, any_unit=True), annotated(answer, any_unit=True)
     if gold_around.unit and answer_around.unit and gold_around.unit != answer_around.unit:
@@ -221,6 +235,8 @@ def _match_relations(
     gold: str, answer: str, gold_full: str, answer_full: str, algebra: Algebra
 ) -> str | None:
     """The `full` texts still have their names: `y = 2x` is a value with a name or an equation, as need be."""
+    if SIGN.search(gold_full) or SIGN.search(answer_full):
+        return _match_signed(gold_full, answer_full, algebra)
     if not _RELATION.search(gold):
         named = split_name(gold_full)[0]
         if _is_set_like(gold) and not _EQUALS.search(answer):
@@ -230,6 +246,11 @@ def _match_relations(
     if _RELATION.search(answer_full):
         return algebra.related(gold_full, answer_full)
     return algebra.related(gold, answer) if _is_set_like(answer) else None
+
+
+def _match_signed(gold: str, answer: str, algebra: Algebra) -> str | None:
+    r"""Relations with a `\pm` in them, each as the two that it stands for."""
+    return match_shapes(Shape(Form.SCALAR, (gold,)), Shape(Form.SCALAR, (answer,)), algebra)
 
 
 def _is_set_like(text: str) -> bool:
@@ -253,16 +274,30 @@ def _match_forms(gold: str, answer: str, algebra: Algebra) -> str | None:
 def match_shapes(gold: Shape, answer: Shape, algebra: Algebra) -> str | None:
     """The rule by which two shapes are equal, or None."""
     gold, answer = expand_signs(gold), expand_signs(answer)
+    if {gold.form, answer.form} == {Form.MATRIX, Form.TUPLE}:
+        gold, answer = as_matrix(gold), as_matrix(answer)
     forms = (gold.form, answer.form)
     if forms == (Form.SCALAR, Form.SCALAR):
         return algebra.equal(gold.parts[0], answer.parts[0])
     if forms == (Form.SCALAR, Form.RATIO) and len(answer.parts) == 2:
-        return algebra.equal(gold.parts[0], rf"\frac{{{answer.parts[0]}}}{{{answer.parts[1]}}}")
+        return algebra.equal(gold.parts[0], _quotient(answer))
+    if forms == (Form.RATIO, Form.SCALAR) and len(gold.parts) == 2 and not _may_be_a_time(gold):
+        return algebra.equal(_quotient(gold), answer.parts[0])
+    if set(forms) == {Form.MATRIX, Form.SCALAR}:
+        return _match_matrices(gold, answer, algebra)
     if set(forms) <= {Form.LIST, Form.SET}:
         return _match_unordered(gold.parts, answer.parts, algebra)
     if _same_order_counts(gold, answer):
         return _match_ordered(gold.parts, answer.parts, algebra)
     return _match_unions(gold, answer, algebra) if Form.UNION in forms else None
+
+
+def _quotient(ratio: Shape) -> str:
+    return rf"\frac{{{ratio.parts[0]}}}{{{ratio.parts[1]}}}"
+
+
+def _may_be_a_time(ratio: Shape) -> bool:
+    return _HOURS.fullmatch(ratio.parts[0]) is not None and _MINUTES.fullmatch(ratio.parts[1]) is not None
 
 
 def _same_order_counts(gold: Shape, answer: Shape) -> bool:
@@ -280,6 +315,12 @@ def _same_order_counts(gold: Shape, answer: Shape) -> bool:
     return forms == {Form.TUPLE, Form.MATRIX} and max(gold.columns, answer.columns) == 1
 
 
+def _match_matrices(gold: Shape, answer: Shape, algebra: Algebra) -> str | None:
+    """A matrix and a sum or product of matrices."""
+    written = next(shape.parts[0] for shape in (gold, answer) if shape.form is Form.SCALAR)
+    return algebra.equal(_rejoined(gold), _rejoined(answer)) if r"\begin" in written else None
+
+
 def _match_unions(gold: Shape, answer: Shape, algebra: Algebra) -> str | None:
     if not {gold.form, answer.form} <= {Form.UNION, Form.TUPLE}:
         return None
@@ -290,6 +331,11 @@ def _match_unions(gold: Shape, answer: Shape, algebra: Algebra) -> str | None:
 def _rejoined(shape: Shape) -> str:
     if shape.form is Form.UNION:
         return r" \cup ".join(shape.parts)
+    if shape.form is Form.SCALAR:
+        return shape.parts[0]
+    if shape.form is Form.MATRIX:
+        rows = (shape.parts[at : at + shape.columns] for at in range(0, len(shape.parts), shape.columns))
+        return r"\begin{matrix}" + r" \\ ".join(map(" & ".join, rows)) + r"\end{matrix}"
     return shape.brackets[0] + ", ".join(shape.parts) + shape.brackets[1]
 
 

@@ -6,7 +6,7 @@ Nothing here evaluates anything, and every function is linear in its input.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _UNICODE = str.maketrans(
     {
@@ -25,24 +25,41 @@ _ESCAPED_TWICE = (
 )
 _GREEK = "alpha|beta|gamma|delta|theta|lambda|sigma|omega"
 
+
+def _replacement(template: str) -> str | Callable[[re.Match[str]], str]:
+    """The same replacement, as `re` takes it without reading the template again at every call."""
+    if "\\" not in template:
+        return template
+    if re.search(r"\\\d", template):
+        return lambda found: found.expand(template)
+    constant = re.sub("^", template, "")
+    return lambda _: constant
+
+
 # Each pair is applied once, in this order; the order matters (`\!` joins digits before spaces go).
-_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
+_REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
+    (re.compile(pattern), _replacement(replacement))
     for pattern, replacement in (
         (_ESCAPED_TWICE, r"\\"),
         (r"(?<!\\)\\[()\[\]]", " "),  # \( \) \[ \]
         (r"^\s*\*\*(.*)\*\*\s*\.?\s*$", r"\1"),  # **bold**
         (r"(?<!\\)\$", " "),
         (r"(?<!\\)\\!\s*", ""),
+        (r"^\s*\\?([\"'])([^\"']*[^\"'\\])\\?\1\s*$", r"\2"),  # "quoted"
+        (r"(?<=[^\\])\\{1,2}\s*$", ""),  # a line break, or a half of one
         (r"(?<=\d)\{,\}(?=\d)", ","),
         (r"(?<=\d)\\[,;: ](?=\d{3}(?!\d))", ""),  # 1\,234
-        (r"(?<!\\)\\[,;:> ]|\\q?quad(?![a-zA-Z])|(?<!\\)~", " "),
+        (r"(?<!\\)((?:\\\\)*)\\[,;:> ]", r"\1 "),
+        (r"\\q?quad(?![a-zA-Z])|(?<!\\)~", " "),
         (r"\s+", " "),
         (r"\\(?:left|right)\.", ""),
         (r"\\(?:left|right)\s*(?=[{}])", r"\\"),  # \left{ is a slip for \left\{
         (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])", ""),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
         (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+        (r"\{([^{}]*)\\choose(?![a-zA-Z])([^{}]*)\}", r"\\binom{\1}{\2}"),
+        (r"\\[bp]mod(?![a-zA-Z])", r"\\mod "),
+        (r"\\pm\s*0(?![\d.])", ""),
         (r"\\(?:text(?:rm|bf|it|sf|normal|up)|mbox|hbox)(?![a-zA-Z])", r"\\text"),
         (r"\\(?:math(?:rm|bf|it|sf|normal)|boldsymbol|bm)\s*\{\s*([a-zA-Z]|[-+\d.,/]+)\s*\}", r" \1 "),
         (r"\\math(?:rm|bf|it|sf|normal)(?=\s*\{)", r"\\text"),
@@ -75,7 +92,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\s+", " "),
     )
 )
-_MARKUP = re.compile(r"[\\\\$*{}%~]")  # without any of these only white space can need rewriting
+# Without any of these only white space can need rewriting.
+_MARKUP = re.compile(r"[\\$*{}%~\"'^_]|[<>!]=|[a-z]{4}")
 _OUTER_WRAPPER = re.compile(r"(?:\\boxed|\\fbox)?\s*\{(?P<inner>.*)\}", re.DOTALL)
 _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9.]) | (?![A-Za-z0-9.])")
 _BRACKET = re.compile(r"\\[{}]|\\[a-zA-Z]+|\\.|[\[\](){}]", re.DOTALL)

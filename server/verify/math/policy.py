@@ -10,20 +10,26 @@ default is read or compared in addition.
                    kept       a list is in the gold's order
     fractions      any*       `2/4` is `1/2`
                    reduced    a fraction in the answer is in lowest terms
+                   kept       and an integer is not answered by a fraction, nor a fraction by an integer
+    logarithm      decimal*   `\log` without a base has the base 10
+                   natural    it has the base e
     tolerance      0*         a decimal is exact
                    1e-4 ...   two numbers are equal up to this relative difference, at most 0.1
+    places         0*         a decimal is exact
+                   1 ... 15   two numbers are equal if half a unit of this decimal place parts them, or less
     decimal_comma  refused*   `2,74` is a list
                    accepted   it is 2.74, if no list of thousands
     units          optional*  a unit that one side only has is no difference
                    required   the answer has the gold's unit, and none if it has none
     percent        either*    `35%` is 35 and 0.35
                    kept       the sign is on both sides or on none
-    brackets       any*       a tuple may be a bare list or a column matrix
+    brackets       any*       a tuple may be a bare list or a column matrix, a matrix a list of rows
                    kept       the answer has the gold's form
     names          optional*  `x = 5` and `f(x) = 2x` are `5` and `2x`
                    refused    an answer has a name only if its gold does
     relations      any*       `0 < x` is the interval from 0 to infinity
                    kept       an interval is answered by an interval, an inequality by one
+                   intervals_kept   only an interval is answered by its like
     imaginary      i*         `j` is a variable
                    i_or_j     `j` is the imaginary unit, too
     case           any*       text is compared without case
@@ -37,25 +43,29 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 
-from server.verify.math.exact import Number, read_number
+from server.verify.math.exact import read_number
 from server.verify.math.latex import normalise, top_level
-from server.verify.math.shapes import Form, shape_of
+from server.verify.math.shapes import Shape, shape_of
 from server.verify.math.units import annotated
 
 MAX_TOLERANCE = 0.1
+MAX_PLACES = 15
+_NUMBERS = ("tolerance", "places")
 
 SETTINGS: dict[str, tuple[str, ...]] = {  # the first is the default
     "unevaluated": ("refused", "accepted"),
     "order": ("any", "kept"),
-    "fractions": ("any", "reduced"),
+    "fractions": ("any", "reduced", "kept"),
+    "logarithm": ("decimal", "natural"),
     "decimal_comma": ("refused", "accepted"),
     "units": ("optional", "required"),
     "percent": ("either", "kept"),
     "brackets": ("any", "kept"),
     "names": ("optional", "refused"),
-    "relations": ("any", "kept"),
+    "relations": ("any", "kept", "intervals_kept"),
     "imaginary": ("i", "i_or_j"),
     "case": ("any", "kept"),
     "approximation": ("accepted", "refused"),
@@ -69,7 +79,9 @@ class Policy:
     unevaluated: str = "refused"
     order: str = "any"
     fractions: str = "any"
+    logarithm: str = "decimal"
     tolerance: float = 0.0
+    places: int = 0
     decimal_comma: str = "refused"
     units: str = "optional"
     percent: str = "either"
@@ -89,13 +101,14 @@ def read_policy(settings: Mapping[str, str]) -> Policy:
     """The policy of a task. Raises ValueError that names an unknown choice or setting."""
     for name, setting in settings.items():
         known = SETTINGS.get(name)
-        if known is None and name != "tolerance":
+        if known is None and name not in _NUMBERS:
             raise ValueError(f"unknown choice {name!r}; known: {', '.join(NAMES)}")
         if known is not None and setting not in known:
             raise ValueError(f"{name} is {setting!r}; known: {', '.join(known)}")
     tolerance = _read_tolerance(settings.get("tolerance", "0"))
-    named = {name: setting for name, setting in settings.items() if name != "tolerance"}
-    return Policy(tolerance=tolerance, **named)
+    places = _read_places(settings.get("places", "0"))
+    named = {name: setting for name, setting in settings.items() if name not in _NUMBERS}
+    return Policy(tolerance=tolerance, places=places, **named)
 
 
 def _read_tolerance(text: str) -> float:
@@ -108,11 +121,18 @@ def _read_tolerance(text: str) -> float:
     return tolerance
 
 
+def _read_places(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:3]) > MAX_PLACES:
+        raise ValueError(f"places is {text!r}, not an integer from 0 to {MAX_PLACES}")
+    return int(text)
+
+
 # --- what is read differently --------------------------------------------------------------------
 
 _DECIMAL_COMMA = re.compile(r"(?P<sign>[-+]?)(?P<whole>\d+),(?P<places>\d+)")
 _DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
+_LOGARITHM = re.compile(r"(?:\\|(?<![a-zA-Z]))log(?![a-zA-Z]|\s*_)")
 _J = re.compile(r"(?<![a-zA-Z\\])j(?![a-zA-Z])")
 
 
@@ -122,6 +142,8 @@ def rewritten(text: str, other: str, policy: Policy) -> str:
         plain = normalise(text)
         found = None if _THOUSANDS.fullmatch(plain) else _DECIMAL_COMMA.fullmatch(plain)
         text = f"{found['sign']}{found['whole']}.{found['places']}" if found else text
+    if policy.logarithm == "natural":
+        text = _LOGARITHM.sub(r"\\ln ", text)
     return _J.sub("i", text) if policy.imaginary == "i_or_j" else text
 
 
@@ -130,6 +152,7 @@ def rewritten(text: str, other: str, policy: Policy) -> str:
 _RELATION = re.compile(r"<|>|\\(?:le|ge|lt|gt)(?![a-zA-Z])")
 _FRACTION = re.compile(r"\\frac\s*\{?\s*(-?\d+)\s*\}?\s*\{?\s*(-?\d+)\s*\}?|(?<![\d.])(\d+)\s*/\s*(\d+)")
 _COMMA = re.compile(r",")
+_LETTERS, _STYLE = re.compile(r"[a-zA-Z]+"), re.compile(r"\\text(?![a-zA-Z])")
 
 
 def refusal(gold: str, answer: str, policy: Policy) -> str | None:
@@ -137,23 +160,18 @@ def refusal(gold: str, answer: str, policy: Policy) -> str | None:
     return next((name for name, refused in _REFUSALS.items() if refused(gold, answer, policy)), None)
 
 
-def _order(gold: str, answer: str, policy: Policy) -> bool:
-    if policy.order != "kept" or shape_of(gold).form not in {Form.LIST, Form.SET}:
-        return False
-    one, other = shape_of(gold).parts, shape_of(answer).parts
-    values = [list(map(_value, parts)) for parts in (one, other)]
-    return values[0] != values[1] and sorted(map(str, values[0])) == sorted(map(str, values[1]))
-
-
-def _value(part: str) -> object:
-    number = read_number(part)
-    return part if number is None else number.value
-
-
 def _fractions(gold: str, answer: str, policy: Policy) -> bool:
+    if policy.fractions == "kept":
+        kinds = {_kind(gold), _kind(answer)}
+        return kinds == {"fraction", "integer"}
     found = [] if policy.fractions != "reduced" else _FRACTION.findall(answer)
     pairs = [(int(a or c), int(b or d)) for a, b, c, d in found]
     return any(math.gcd(above, below) != 1 or abs(below) == 1 for above, below in pairs)
+
+
+def _kind(text: str) -> str:
+    number = read_number(annotated(text).value)
+    return "" if number is None else number.kind
 
 
 def _units(gold: str, answer: str, policy: Policy) -> bool:
@@ -178,12 +196,15 @@ def _names(gold: str, answer: str, policy: Policy) -> bool:
 
 
 def _relations(gold: str, answer: str, policy: Policy) -> bool:
-    related = [bool(_RELATION.search(text)) or r"\in " in text for text in (gold, answer)]
-    return policy.relations == "kept" and related[0] != related[1]
+    gold_related, answer_related = (_RELATION.search(text) is not None for text in (gold, answer))
+    if policy.relations == "intervals_kept":
+        return answer_related and not gold_related
+    return policy.relations == "kept" and gold_related != answer_related
 
 
 def _case(gold: str, answer: str, policy: Policy) -> bool:
-    return policy.case == "kept" and gold != answer and gold.lower() == answer.lower()
+    one, other = (_LETTERS.findall(_STYLE.sub(" ", side)) for side in (gold, answer))
+    return policy.case == "kept" and one != other and list(map(str.lower, one)) == list(map(str.lower, other))
 
 
 def _approximation(gold: str, answer: str, policy: Policy) -> bool:
@@ -191,7 +212,6 @@ def _approximation(gold: str, answer: str, policy: Policy) -> bool:
 
 
 _REFUSALS = {
-    "order": _order,
     "fractions": _fractions,
     "units": _units,
     "percent": _percent,
@@ -204,13 +224,30 @@ _REFUSALS = {
 
 
 def within_tolerance(gold: str, answer: str, policy: Policy) -> bool:
-    """Whether both normalised texts are numbers whose relative difference is within a tolerance asked for."""
-    one, other = read_number(annotated(gold).value), read_number(annotated(answer).value)
-    return (
-        policy.tolerance > 0 and one is not None and other is not None and _near(one, other, policy.tolerance)
-    )
+    """Whether both normalised texts are numbers whose difference is within a tolerance asked for.
+
+    Also those of a tuple, an interval, a matrix, or of a list or set by size.
+    """
+    if policy.tolerance <= 0 and not policy.places:
+        return False
+    one, other = shape_of(annotated(gold).value), shape_of(annotated(answer).value)
+    if replace(one, parts=()) != replace(other, parts=()) or len(one.parts) != len(other.parts):
+        return False
+    pairs = zip(*(_values(shape) for shape in (one, other)), strict=False)
+    return all(a is not None and b is not None and _near(a, b, policy) for a, b in pairs)
 
 
-def _near(one: Number, other: Number, tolerance: float) -> bool:
+def _values(shape: Shape) -> list[Fraction | None]:
+    numbers = [read_number(annotated(part).value) for part in shape.parts]
+    known = [number.value for number in numbers if number is not None]
+    if len(known) < len(numbers):
+        return [None]
+    return list(known if shape.ordered else sorted(known))
+
+
+def _near(one: Fraction, other: Fraction, policy: Policy) -> bool:
     """Relative to the larger of the two, so that it does not matter which side is which."""
-    return bool(abs(one.value - other.value) <= tolerance * max(abs(one.value), abs(other.value)))
+    difference = abs(one - other)
+    if policy.places and difference <= Fraction(1, 2 * 10**policy.places):
+        return True
+    return bool(difference <= policy.tolerance * max(abs(one), abs(other)))

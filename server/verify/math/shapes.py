@@ -58,13 +58,13 @@ _MATRIX = re.compile(r"\\begin\s*\{matrix\}(.*)\\end\s*\{matrix\}", re.DOTALL)
 _BRACKETED_MATRIX = re.compile(r"[(\[]\s*(\\begin\s*\{matrix\}.*\\end\s*\{matrix\})\s*[)\]]", re.DOTALL)
 _ROW, _CELL = re.compile(r"\\\\(?:\s*\[[^\]]*\])?"), re.compile(r"(?<!\\)&")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
-_SIGN = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
+SIGN = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _ANGLES = re.compile(r"\\langle(?![a-zA-Z])(.*)\\rangle", re.DOTALL)
 
 
 def shape_of(text: str, *, thousands: bool = True) -> Shape:
     """The form of a normalised text; with `thousands` false, `1,234` is a list of two."""
-    text = _without_parentheses(_with_round_brackets(text))
+    text = _without_parentheses(_with_round_brackets(_without_braces(text)))
     if bracketed := _BRACKETED_MATRIX.fullmatch(text):
         text = bracketed.group(1)
     if thousands and _THOUSANDS.fullmatch(text):
@@ -77,9 +77,27 @@ def shape_of(text: str, *, thousands: bool = True) -> Shape:
     return _bracketed(text) or _matrix(text) or _split(text) or Shape(Form.SCALAR, (text,))
 
 
+def as_matrix(shape: Shape) -> Shape:
+    """A list of rows as programs write a matrix, `[[1, 2], [3, 4]]`; any other shape as it is."""
+    rows = [_bracketed(part) or Shape(Form.SCALAR, (part[1:-1],)) for part in shape.parts]
+    if shape.brackets != "[]" or any(part[:1] + part[-1:] != "[]" for part in shape.parts):
+        return shape
+    if len({len(row.parts) for row in rows}) != 1:
+        return shape
+    return Shape(Form.MATRIX, tuple(cell for row in rows for cell in row.parts), columns=len(rows[0].parts))
+
+
 def _rows_of_lists(text: str) -> tuple[str, ...]:
-    """`p=5, q=2; p=7, q=2` as tuples; empty unless all parts between semicolons are as long."""
+    """`p=5, q=2; p=7, q=2` as tuples; empty unless all parts between semicolons are as long.
+
+    An "and" or "or" parts rows, too, where all of them name the same values in the same order.
+    """
     rows = [top_level(row, _PLAIN_COMMA) for row in top_level(text, _SEMICOLON)]
+    if len(rows) < 2:
+        rows = [top_level(row, _PLAIN_COMMA) for row in top_level(text, _ALTERNATIVE)]
+        names = {tuple(split_name(cell)[0] for cell in row) for row in rows}
+        if len(names) != 1 or not all(names.pop()):
+            return ()
     if len(rows) < 2 or {len(row) for row in rows} != {len(rows[0])} or len(rows[0]) < 2:
         return ()
     return tuple(f"({', '.join(_without_name(cell) for cell in row)})" for row in rows)
@@ -87,7 +105,7 @@ def _rows_of_lists(text: str) -> tuple[str, ...]:
 
 def expand_signs(shape: Shape) -> Shape:
     r"""`shape` with every `\pm` written out as two elements; tuples stay as they are."""
-    if shape.ordered or not any(_SIGN.search(part) for part in shape.parts):
+    if shape.ordered or not any(SIGN.search(part) for part in shape.parts):
         return shape
     parts = [choice for part in shape.parts for choice in _sign_choices(part)]
     form = Form.LIST if shape.form is Form.SCALAR else shape.form
@@ -96,11 +114,16 @@ def expand_signs(shape: Shape) -> Shape:
 
 def _sign_choices(text: str) -> tuple[str, ...]:
     r"""The upper and the lower reading of a text with `\pm` and `\mp`, or the text itself."""
-    if not _SIGN.search(text):
+    if not SIGN.search(text):
         return (text,)
     upper = text.replace(r"\pm", "+").replace(r"\mp", "-")
     lower = text.replace(r"\pm", "-").replace(r"\mp", "+")
     return (upper.removeprefix("+").strip(), lower.strip())
+
+
+def _without_braces(text: str) -> str:
+    """`text` without LaTeX's own braces around all of it, which group and do not show."""
+    return text[1:-1].strip() if text[:1] == "{" and is_balanced_group(text, 0) else text
 
 
 def _without_name(piece: str) -> str:

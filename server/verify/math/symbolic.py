@@ -31,7 +31,7 @@ _CONFIG = NormalizationConfig(
     basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
 )
 _UNEVALUATED = re.compile(
-    r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap)(?![a-zA-Z])|\\frac\{d\}"
+    r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap|mod)(?![a-zA-Z])|\\frac\{d\}"
 )
 _NOT_READ = re.compile(
     r"\\[lc]?dots|\.\.|:|\\(?:forall|exists|text|underline|overline|boxed|cases)"
@@ -40,6 +40,7 @@ _NOT_READ = re.compile(
 _EXPONENT = re.compile(r"\^\s*\{?\s*(\d+)")
 MAX_SOLVED_EXPONENT = 6  # equations of a higher degree are compared, but never solved
 _BARE_FUNCTION = re.compile(r"(?<![\\a-zA-Z])(sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|pi|infty)(?![a-zA-Z])")
+_SIDE = re.compile(r"\^([+-])(?=\})")  # of a limit
 _ROOT = re.compile(r"\\sqrt\s*\(([^()]*)\)")
 _REAL, _IMAGINARY = sympy.Symbol("i", real=True), sympy.Symbol("i")
 
@@ -120,11 +121,16 @@ def parse(text: str) -> Any:
     if not text or _NOT_READ.search(text):
         return None
     prepared = _ROOT.sub(r"\\sqrt{\1}", _BARE_FUNCTION.sub(r"\\\1 ", text))
+    prepared = _SIDE.sub(r"^{\1}", prepared)
     try:
         normalised = normalize_latex(prepared, config=_CONFIG)
         parsed = latex2sympy(normalised, is_real=True, convert_degrees=True, normalization_config=None)
+    except MemoryError:
+        raise  # a budget was used up: nothing is known of the text
     except Exception:  # noqa: BLE001 - the grammar raises bare Exception, sympy anything: all mean "not read"
         return None
+    if isinstance(parsed, sympy.MatrixExpr):
+        return parsed.doit()
     return parsed.subs({_REAL: sympy.I, _IMAGINARY: sympy.I}) if isinstance(parsed, sympy.Expr) else parsed
 
 
@@ -231,6 +237,8 @@ def _value_at(expression: sympy.Expr, point: dict[Any, Any]) -> Any:
     """The finite number that `expression` is at `point`, or None."""
     try:
         value = expression.subs(point).evalf(DIGITS)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - sympy raises many kinds on undefined points; no value is then no evidence
         return None
     return value if value.is_number and value.is_finite else None

@@ -19,6 +19,7 @@ from server.errors import invalid
 from server.verify.extraction import DEFAULT_POLICY, POLICIES, extract_unhurried
 from server.verify.math.cache import JudgementCache
 from server.verify.math.judge import MAX_RAW_CHARACTERS, Judgement, preferred
+from server.verify.math.options import MAX_OPTIONS, by_option, with_options
 from server.verify.math.policy import DEFAULT, Policy, read_policy
 from server.verify.math.quick import judge_quickly
 
@@ -57,7 +58,10 @@ class MathVerifier:
         found = await extract_unhurried(request.completion, policy)
         if found is None:
             return _verdict(request, pb.NO_ANSWER, f"no answer found by policy {policy}")
-        verdict = await self._judge(request, golds, found.text)
+        answer = found.text
+        if options := _options_of(request):
+            golds, answer = with_options(golds, options), by_option(answer, options)
+        verdict = await self._judge(request, golds, answer)
         verdict.extracted = found.text[:MAX_SHOWN]
         verdict.message += f" (answer: {found.how})"
         return verdict
@@ -94,6 +98,13 @@ class _JudgedHere:
 
     judgements: Sequence[Judgement]
     open_golds: Sequence[str]
+
+
+def _options_of(request: pb.VerifyRequest) -> Sequence[str]:
+    options = request.math.options
+    if len(options) > MAX_OPTIONS:
+        raise invalid("math.options", f"{len(options)} options; at most {MAX_OPTIONS}")
+    return options
 
 
 def _policy_of(settings: dict[str, str]) -> Policy:

@@ -22,13 +22,6 @@ GOLD_SETS = ["gold_math500", "gold_gsm8k_test", "gold_omni_amc_aime_val_prime", 
 # Neighbours whose golds have the same value: the answer to one does answer the other.
 SAME_VALUE = {("5", "x=5")}
 
-# Reasonable graders differ on these rewritings; this one does not accept them.
-NOT_ACCEPTED = {
-    "one box each": "boxes are never merged: the last one is the answer",
-    "complex j": "j is a variable",
-    "matrix as list": "nested lists are no matrix of two columns",
-}
-
 
 def rows(name: str) -> list[dict[str, str]]:
     path = SHARED / f"{name}.jsonl"
@@ -70,16 +63,3 @@ def test_no_gold_accepts_its_neighbours_different_gold(name: str) -> None:
 def test_every_gold_can_be_read(name: str) -> None:
     golds = {row["gold"] for row in rows(name)}
     assert [gold for gold in golds if status(gold, "987654321") != "incorrect"] == []
-
-
-def test_no_rewriting_that_changes_the_value_is_accepted() -> None:
-    pairs = [row for row in rows("pairs_by_construction") if not row["expected"]]
-    assert len(pairs) > 1000
-    assert [row["id"] for row in pairs if status(row["gold"], row["pred"]) == "correct"] == []
-
-
-def test_rewritings_that_keep_the_value_are_accepted() -> None:
-    pairs = [row for row in rows("pairs_by_construction") if row["expected"]]
-    assert len(pairs) > 2000
-    refused = {row["cls"] for row in pairs if status(row["gold"], row["pred"]) != "correct"}
-    assert refused == set(NOT_ACCEPTED)

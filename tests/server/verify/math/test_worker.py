@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sympy.core import random as sympy_random
 
-from server.verify.math import worker
+from server.verify.math import symbolic, worker
 from server.verify.math.judge import Judgement
 
 
@@ -22,6 +22,40 @@ def check(gold: str | list[str], answer: str) -> dict[str, str]:
 
 
 EQUAL = [
+    (r"y = \pm x", r"y = \pm x"),
+    (r"y = \pm x", r"y = x \text{ or } y = -x"),
+    (r"x^2 = \pm 4", "x^2 = 4, x^2 = -4"),
+    ("x = -1", "x = -1 ± 0"),
+    (r"x = \pm 5", r"x = 5 \text{ or } x = -5"),
+    (r"x \neq 5", "x != 5"),
+    ("x <= 5", r"x \le 5"),
+    (r"\binom{n}{k}", r"{n \choose k}"),
+    ("185", "185\\"),
+    ("185\\", "185"),
+    ("185", '"185"'),
+    ("185", '\\"185\\"'),
+    (r"p = 5, q = 2 \text{ and } p = 7, q = 2", "p=5,q=2;p=7,q=2"),
+    (r"p = 5, q = 2 \text{ and } p = 7, q = 2", "(5,2),(7,2)"),
+    ("1:3", r"\frac{1}{3}"),
+    (r"k = \{1,2,3\}", r"k \in {1,2,3}"),
+    ("110, 70", "70,110"),
+    (
+        r"\begin{pmatrix}6 & 8 \\ 10 & 12\end{pmatrix}",
+        r"\begin{pmatrix}1 & 2 \\ 3 & 4\end{pmatrix} + \begin{pmatrix}5 & 6 \\ 7 & 8\end{pmatrix}",
+    ),
+    (
+        r"\begin{pmatrix}1 & 2 \\ 3 & 4\end{pmatrix} + \begin{pmatrix}5 & 6 \\ 7 & 8\end{pmatrix}",
+        r"\begin{pmatrix}6 & 8 \\ 10 & 12\end{pmatrix}",
+    ),
+    (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", "[[1],[2]]"),
+    (r"5 \pm 2", "7, 3"),
+    ("n!", "n!"),
+    ("5!", "120"),
+    (r"4 \pmod 7", r"4 \pmod{7}"),
+    (r"x \equiv 4 \pmod 7", r"x\equiv 4\pmod{7}"),
+    ("(1,2)", "{(1,2)}"),
+    ("x_1", "x_{1}"),
+    ("42", "'42'"),
     (r"\sqrt{51}", r"51^{1/2}"),
     (r"3\sqrt{13}", r"\sqrt{117}"),
     (r"\frac{\pi}{2}", "pi/2"),
@@ -70,6 +104,31 @@ EQUAL = [
 ]
 
 UNEQUAL = [
+    (r"y = \pm x", "y = x"),
+    ("y = x", r"y = \pm x"),
+    ("y^2 = 4x", r"y = \pm 2\sqrt{x}"),
+    (r"x = \pm 5", "x=5"),
+    ("x >= 5", "x > 5"),
+    (r"p = 5, q = 2 \text{ and } p = 7, q = 2", "p=5,q=2;p=7,q=3"),
+    ("9:10", r"\frac{9}{10}"),
+    ("1:2", "2:4"),
+    ("12:00", "12"),
+    ("1,234", "1"),
+    (
+        r"\begin{pmatrix}6 & 8 \\ 10 & 13\end{pmatrix}",
+        r"\begin{pmatrix}1 & 2 \\ 3 & 4\end{pmatrix} + \begin{pmatrix}5 & 6 \\ 7 & 8\end{pmatrix}",
+    ),
+    (
+        r"\begin{pmatrix}6 & 8 \end{pmatrix}",
+        r"\begin{pmatrix}1 & 2 \\ 3 & 4\end{pmatrix} + \begin{pmatrix}5 & 6 \end{pmatrix}",
+    ),
+    (r"\begin{pmatrix} 1 & 2 \end{pmatrix}", "[1, 2]"),
+    ("[1,2]", "[[1,2]]"),
+    ("x != 5", "5"),
+    ("4", "4 mod 7"),
+    (r"x \equiv 4 \pmod 7", r"x\equiv 5\pmod{7}"),
+    ("4", r"11 \bmod 7"),
+    ("f'(x)", "'f'(x)'"),
     (r"\frac{1}{2004!}", r"\frac{1}{2006!}"),
     (r"\frac1{2^{99}}", r"\frac1{2^{98}}"),
     (r"1-\frac1{\mathrm e}", r"1+\frac1{\mathrm e}"),
@@ -168,6 +227,15 @@ def test_memory_that_is_refused_is_the_supervisors_to_judge(monkeypatch: pytest.
     monkeypatch.setattr(worker, "judge", hungry)
     with pytest.raises(MemoryError):
         check("1", "2")
+
+
+def test_memory_that_is_refused_while_reading_is_no_unreadable_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(symbolic, "latex2sympy", hungry)
+    with pytest.raises(MemoryError):
+        check(r"\log_2 7", r"\log_3 11")
 
 
 def test_chance_begins_anew_with_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
