@@ -24,8 +24,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from sandbox.errors import SandboxError
 from sandbox.sandbox import Sandbox, SandboxConfig
-from sandbox.types import Case, Limits, Outcome, Program
+from sandbox.types import Case, Limits, Outcome, Program, RunResult
 from server.locations import user_cache
 from tests.abuse import bait as baits
 from tests.abuse import trial
@@ -93,16 +94,27 @@ class Soak:
 
     async def _one_ordinary(self, number: int) -> None:
         language, source, expected = _ORDINARY[number % len(_ORDINARY)]
-        artefact = (await self._box.compile(Program(language, source))).artefact
-        assert artefact is not None
-        async with self._box.session(artefact, _LIMITS) as session:
-            result = await session.run(Case(b"21\n"))
+        try:
+            result = await self._run(Program(language, source))
+        except SandboxError as error:
+            self.wrong.append(f"{source[:40]!r}: {error!r}")
+            return
         self.outcomes[result.outcome.value] += 1
         if result.outcome is not expected:
             self.wrong.append(f"{source[:40]!r}: {result.outcome.value} instead of {expected.value}")
 
+    async def _run(self, program: Program) -> RunResult:
+        artefact = (await self._box.compile(program)).artefact
+        assert artefact is not None
+        async with self._box.session(artefact, _LIMITS) as session:
+            return await session.run(Case(b"21\n"))
+
     async def _one_abuse(self, abuse: Abuse) -> None:
-        ending = await trial.run(self._box, abuse, self._bait)
+        try:
+            ending = await trial.run(self._box, abuse, self._bait)
+        except SandboxError as error:  # a fault of the service, which is what this looks for
+            self.wrong.append(f"{abuse.language} {abuse.name}: {error!r}")
+            return
         self.outcomes[ending.outcome.value] += 1
         complaints = trial.complaints(abuse, self._box.isolation, ending, self._bait)
         self.wrong += [f"{abuse.language} {abuse.name}: {complaint}" for complaint in complaints]
