@@ -122,14 +122,15 @@ class Cpp:
 
     def __init__(self, directory: str, source: str) -> None:
         self._directory = directory
-        header = Path(directory, "include", "bits", "stdc++.h")
-        header.parent.mkdir(parents=True)
-        header.write_text("#include_next <bits/stdc++.h>\n")
+        header = Path(directory, "stdc++.h")
+        header.write_text("#include <bits/stdc++.h>\n")
+        made = Path(directory, "include", "bits", "stdc++.h.gch")
+        made.parent.mkdir(parents=True)
         Path(directory, "main.cpp").write_text(source)
         flags = ("-O2", "-std=gnu++20")
         self._plain = ("g++", *flags, "main.cpp", "-o", "main")
         self._fast = ("g++", *flags, f"-I{directory}/include", "main.cpp", "-o", "main")
-        precompile = ("g++", *flags, "-x", "c++-header", str(header), "-o", f"{header}.gch")
+        precompile = ("g++", *flags, "-x", "c++-header", str(header), "-o", str(made))
         subprocess.run(precompile, check=True)
 
     def compile(self, *, precompiled: bool) -> float:
