@@ -38,7 +38,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.rollouts import Item, batch, shares
-from bench.sandbox import children_cpu_seconds, own_cpu_seconds, tree_cpu_seconds
+from bench.bare import children_cpu_seconds
+from bench.sandbox import tree_cpu_seconds
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Limits
@@ -108,7 +109,7 @@ async def judge_all(sandbox: Sandbox, verifier: CodeVerifier, items: Sequence[It
             request = pb.VerifyRequest(completion=item.source, extraction="whole", code=task)
             return await verifier.verify(request, task, LIMITS)
 
-    with measuring(measured, lambda: own_cpu_seconds() + tree_cpu_seconds(launcher.info.pid)):
+    with measuring(measured, lambda: time.process_time() + tree_cpu_seconds(launcher.info.pid)):
         verdicts = await asyncio.gather(*map(one, items))
         while launcher.living_jails:
             await asyncio.sleep(0.01)
@@ -123,7 +124,7 @@ def judge_bare(items: Sequence[Item], cores: int) -> Measured:
     """One process per test, no isolation; outputs compared by tokens."""
     measured = Measured()
     with (
-        measuring(measured, lambda: own_cpu_seconds() + children_cpu_seconds()),
+        measuring(measured, lambda: time.process_time() + children_cpu_seconds()),
         ThreadPoolExecutor(cores) as pool,
     ):
         measured.answers = list(pool.map(_bare, items))

@@ -5,7 +5,9 @@ usual way. Each verdict is checked. Afterwards there must be as many processes, 
 control groups, scratch files and shared objects as before, and the resident memory of this process and of
 the launcher must be within 5 % of what it was once a tenth of the submissions had been.
 
-    python -m bench.soak [--submissions N] [--isolation NAME]
+    python -m bench.soak [--submissions N] [--minutes M] [--isolation NAME]
+
+With `--minutes` it stops taking submissions after so long, and says how many there were.
 
 Prints a table for people and one JSON line last; exits with 1 if something differs.
 """
@@ -22,8 +24,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from sandbox.errors import SandboxError
 from sandbox.sandbox import Sandbox, SandboxConfig
-from sandbox.types import Case, Limits, Outcome, Program
+from sandbox.types import Case, Limits, Outcome, Program, RunResult
 from server.locations import user_cache
 from tests.abuse import bait as baits
 from tests.abuse import trial
@@ -69,18 +72,21 @@ def _resident(pid: str | int) -> int:
 class Soak:
     """The submissions and what went wrong with them."""
 
-    def __init__(self, box: Sandbox, bait: Bait, submissions: int, abuse_every: int) -> None:
+    def __init__(self, box: Sandbox, bait: Bait, submissions: int, abuse_every: int, until: float) -> None:
         self._box = box
         self._bait = bait
         self._left = iter(range(submissions))
         self._abuse_every = abuse_every
+        self._until = until
         self._abuse = _endless_abuse()
         self.wrong: list[str] = []
         self.outcomes: Counter[str] = Counter()
 
     async def work(self) -> None:
-        """Takes submissions until there are none left."""
+        """Takes submissions until there are none left, or no time."""
         for number in self._left:
+            if time.monotonic() > self._until:
+                return
             if number % self._abuse_every == 0:
                 await self._one_abuse(next(self._abuse))
             else:
@@ -88,16 +94,27 @@ class Soak:
 
     async def _one_ordinary(self, number: int) -> None:
         language, source, expected = _ORDINARY[number % len(_ORDINARY)]
-        artefact = (await self._box.compile(Program(language, source))).artefact
-        assert artefact is not None
-        async with self._box.session(artefact, _LIMITS) as session:
-            result = await session.run(Case(b"21\n"))
+        try:
+            result = await self._run(Program(language, source))
+        except SandboxError as error:
+            self.wrong.append(f"{source[:40]!r}: {error!r}")
+            return
         self.outcomes[result.outcome.value] += 1
         if result.outcome is not expected:
             self.wrong.append(f"{source[:40]!r}: {result.outcome.value} instead of {expected.value}")
 
+    async def _run(self, program: Program) -> RunResult:
+        artefact = (await self._box.compile(program)).artefact
+        assert artefact is not None
+        async with self._box.session(artefact, _LIMITS) as session:
+            return await session.run(Case(b"21\n"))
+
     async def _one_abuse(self, abuse: Abuse) -> None:
-        ending = await trial.run(self._box, abuse, self._bait)
+        try:
+            ending = await trial.run(self._box, abuse, self._bait)
+        except SandboxError as error:  # a fault of the service, which is what this looks for
+            self.wrong.append(f"{abuse.language} {abuse.name}: {error!r}")
+            return
         self.outcomes[ending.outcome.value] += 1
         complaints = trial.complaints(abuse, self._box.isolation, ending, self._bait)
         self.wrong += [f"{abuse.language} {abuse.name}: {complaint}" for complaint in complaints]
@@ -112,9 +129,9 @@ def _endless_abuse() -> Iterator[Abuse]:
     return itertools.cycle(found)
 
 
-async def soak(box: Sandbox, bait: Bait, submissions: int, abuse_every: int) -> Soak:
-    """So many submissions, two more at work than there are slots."""
-    work = Soak(box, bait, submissions, abuse_every)
+async def soak(box: Sandbox, bait: Bait, submissions: int, abuse_every: int, until: float) -> Soak:
+    """So many submissions, two more at work than there are slots; none is begun after `until`, monotonic."""
+    work = Soak(box, bait, submissions, abuse_every, until)
     await asyncio.gather(*(work.work() for _ in range(box.slots + 2)))
     return work
 
@@ -125,37 +142,41 @@ async def _main() -> int:
     )
     parser.add_argument("--submissions", type=int, default=20_000)
     parser.add_argument("--abuse-every", type=int, default=40)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--isolation", default="auto")
     asked = parser.parse_args()
     with baits.planted() as bait:
         box = Sandbox(SandboxConfig(isolation=asked.isolation, cache_directory=str(user_cache())))
         await box.start()
         try:
-            report = await _measured(box, bait, asked.submissions, asked.abuse_every)
+            report = await _measured(box, bait, asked.submissions, asked.abuse_every, asked.minutes * 60)
         finally:
             await box.close()
     print(json.dumps(report))
     return int(bool(report["wrong"]) or not report["clean"])
 
 
-async def _measured(box: Sandbox, bait: Bait, submissions: int, abuse_every: int) -> dict[str, object]:
+async def _measured(
+    box: Sandbox, bait: Bait, submissions: int, abuse_every: int, seconds: float
+) -> dict[str, object]:
     started = time.monotonic()
-    warm = await soak(box, bait, submissions // 10, abuse_every)
+    warm = await soak(box, bait, submissions // 10, abuse_every, started + seconds / 3)
     await asyncio.sleep(1)
     before, resident_before = holdings(), resident_bytes()
-    main = await soak(box, bait, submissions - submissions // 10, abuse_every)
+    main = await soak(box, bait, submissions - submissions // 10, abuse_every, started + seconds)
     left = await trial.left_over(before)
     resident = resident_bytes()
     growth = resident / resident_before - 1
     wrong = Counter(warm.wrong + main.wrong)
-    print(f"{submissions} submissions in {time.monotonic() - started:.0f} s under {box.isolation}")
+    done = (warm.outcomes + main.outcomes).total()
+    print(f"{done} submissions in {time.monotonic() - started:.0f} s under {box.isolation}")
     print(f"outcomes: {dict(warm.outcomes + main.outcomes)}")
     print(f"before: {before}, resident {resident_before >> 20} MiB")
     print(f"after:  {left or 'the same'}, resident {resident >> 20} MiB ({growth:+.1%})")
     for line, count in wrong.most_common():
         print(f"    {count} x {line}")
     return {
-        "submissions": submissions,
+        "submissions": done,
         "isolation": box.isolation,
         "wrong": sum(wrong.values()),
         "clean": not left and growth <= MOST_GROWTH and box.launchers_started == 1,

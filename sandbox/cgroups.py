@@ -1,8 +1,10 @@
 """Control groups of a jail: v1, v2 or none, behind one small class.
 
-A jail's init joins its group once, so every program it forks is born inside and
-nothing is ever moved afterwards. Without a writable hierarchy the jail falls
-back to rlimits (`Group.memory_bytes` is then None and limits are per process).
+A jail's init joins once where CPU time and processes are counted. Where memory is, only what it forks
+programs from does: files that a dead program left fill the limit, and the kernel would find nobody to kill
+but the init; and what comes from the server is no program's memory. Programs are born inside. Without a
+writable hierarchy the jail falls back to rlimits (`Group.memory_bytes` is then None and limits are per
+process).
 """
 
 from __future__ import annotations
@@ -104,14 +106,26 @@ class Group:
             with contextlib.suppress(FileNotFoundError):
                 os.rmdir(path)
 
+    @property
+    def our_processes(self) -> int:
+        """How many of ours are counted beside the program's: what forks it, and in v1 the supervisor."""
+        return 1 if self._version == 2 else 2
+
     def join(self) -> None:
-        """Moves the calling process in; its children are born inside."""
-        for path in self._paths.values():
-            _write(f"{path}/cgroup.procs", "0")
+        """Moves a jail's first process in, but not where memory is counted: in v2 that is all one group."""
+        if self._version == 1:
+            for controller in self._paths.keys() - {"memory"}:
+                _write(f"{self._paths[controller]}/cgroup.procs", "0")
+
+    def join_programs(self) -> None:
+        """Moves in what programs are forked from, for the rest; the files must be open."""
+        if "join" in self._files:
+            self._put("join", "0")
 
     def open_files(self) -> None:
         """Opens what is read and written later, while the paths can still be seen."""
         if self._version == 1:
+            self._open("memory", "join", "cgroup.procs", os.O_WRONLY)
             self._open("memory", "limit", "memory.limit_in_bytes", os.O_RDWR)
             self._open("memory", "swap", "memory.memsw.limit_in_bytes", os.O_RDWR)
             self._open("memory", "usage", "memory.usage_in_bytes", os.O_RDONLY)
@@ -122,6 +136,7 @@ class Group:
             self._open("pids", "present", "pids.current", os.O_RDONLY)
             self._open("cpuacct", "cpu", "cpuacct.usage", os.O_RDONLY)
         elif self._version == 2:
+            self._open("all", "join", "cgroup.procs", os.O_WRONLY)
             self._open("all", "limit", "memory.max", os.O_RDWR)
             self._open("all", "swap", "memory.swap.max", os.O_RDWR)
             self._open("all", "usage", "memory.current", os.O_RDONLY)

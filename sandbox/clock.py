@@ -75,7 +75,7 @@ class Clock:
         return total - self._group_before - (self._ours() - self._ours_before)
 
     def _ours(self) -> float:
-        ours = time.process_time()
+        ours = time.process_time() if self._group.our_processes > 1 else 0.0
         with contextlib.suppress(OSError):  # it was killed with the run
             ours += sys_.process_cpu_seconds(self._template)
         return ours

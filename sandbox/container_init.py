@@ -126,6 +126,14 @@ class EnginesGroup(Group):
     def join(self) -> None:
         """Everything in the container is inside from its birth."""
 
+    def join_programs(self) -> None:
+        """Neither is anything moved."""
+
+    @property
+    def our_processes(self) -> int:
+        """Supervisor and template."""
+        return 2
+
     def remove(self) -> None:
         """The engine's."""
 

@@ -4,6 +4,7 @@
     ├── SandboxUnavailable     the host cannot give the isolation asked for
     ├── LauncherLost           the launcher died; it is being replaced
     ├── JailLost               a jail died without an answer: not the program's doing
+    ├── FilesTooLarge          files to be placed need more than the jail's memory limit
     ├── UnknownLanguage        no such language, or its self-test failed on this host
     ├── WorkerLost             a jailed worker died without an answer
     ├── WorkerDied             a call ended its jailed worker, and the next one it was given
@@ -29,6 +30,10 @@ class LauncherLost(SandboxError):
 
 class JailLost(SandboxError):
     """A jail ended without having answered."""
+
+
+class FilesTooLarge(SandboxError):
+    """Files to be placed in a jail need more room than its memory limit gives."""
 
 
 class UnknownLanguage(SandboxError):

@@ -8,6 +8,7 @@ process of the jail.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -100,6 +101,15 @@ class Jail:
 
     def _do_put(self, frame: Frame) -> Frame:
         """Places files in the working directory, owned by the program."""
+        try:
+            self._place(frame)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return Frame({"ok": False})
+        return Frame({"ok": True})
+
+    def _place(self, frame: Frame) -> None:
         for name, content in zip(frame.header["paths"], frame.blobs, strict=True):
             path = f"{self._places.work}/{name}"
             os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -107,7 +117,6 @@ class Jail:
             while path != self._places.work:
                 os.chown(path, self._uid, -1, follow_symlinks=False)
                 path = os.path.dirname(path)
-        return Frame({"ok": True})
 
     def _do_reset(self, frame: Frame) -> Frame:
         """Clean scratch places, as in a fresh jail."""

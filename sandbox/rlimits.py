@@ -18,7 +18,12 @@ def limit_all_runs(limits: Limits) -> None:
             limit(what, 0)
     limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     limit(resource.RLIMIT_STACK, max(limits.memory_bytes, 8 << 20))
-    limit(resource.RLIMIT_FSIZE, max(FILE_BYTES, limits.output_bytes))
+    limit(resource.RLIMIT_FSIZE, file_bytes(limits))
+
+
+def file_bytes(limits: Limits) -> int:
+    """How large one file may grow."""
+    return max(FILE_BYTES, limits.output_bytes)
 
 
 def limit_cpu(limits: Limits) -> None:

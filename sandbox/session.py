@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sandbox.clock import STARVATION_FACTOR
 from sandbox.conversation import Ends
+from sandbox.errors import FilesTooLarge
 from sandbox.frames import Frame
 from sandbox.launcher_process import JailChannel
 from sandbox.types import Case, Limits, Outcome, RunResult
@@ -46,9 +47,14 @@ class Session:
         return _run_result(answer)
 
     async def put(self, files: dict[str, bytes]) -> None:
-        """Places files in the working directory."""
+        """Places files in the working directory; raises FilesTooLarge, JailLost."""
         frame = Frame({"op": "put", "paths": list(files)}, tuple(files.values()))
-        await self._channel.ask(frame, within_seconds=GRACE_SECONDS)
+        answer = await self._channel.ask(frame, within_seconds=GRACE_SECONDS)
+        if not answer.header["ok"]:
+            size = sum(map(len, files.values()))
+            raise FilesTooLarge(
+                f"files of {size} bytes do not fit into a memory limit of {self._limits.memory_bytes} bytes"
+            )
 
     async def reset(self) -> None:
         """Clean scratch places, as in a fresh jail."""

@@ -29,8 +29,6 @@ from sandbox.streams import Drain, Streams
 from sandbox.template import Become, Brief, Job
 from sandbox.types import Limits, Outcome
 
-# Supervisor and template, which are in the group beside the program.
-_OUR_PROCESSES = 2
 _RUNS_OF_A_TEMPLATE = 500  # its forks inherit their limit on CPU time, which it must not reach itself
 _TEMPLATE_BYTES = 1 << 20  # what a template's own memory comes to, generously
 
@@ -93,7 +91,7 @@ class _Template:
 def limit_group(group: Group, limits: Limits) -> None:
     """Sets a jail's limits on its group, once: the program's, and what we need besides."""
     group.limit_memory(limits.memory_bytes + (group.memory_bytes or 0) + _TEMPLATE_BYTES)
-    group.limit_processes(limits.processes + _OUR_PROCESSES)
+    group.limit_processes(limits.processes + group.our_processes)
 
 
 class Supervisor:
@@ -163,6 +161,7 @@ class Supervisor:
 
     def _become_template(self, plumbing: Streams, *, once: bool) -> NoReturn:
         try:
+            self._group.join_programs()
             template.prepare(plumbing, self._job.places.work, self._limits)
         except BaseException:  # noqa: BLE001 - the supervisor must see a template that ended, not a stuck one
             traceback.print_exc()
@@ -236,7 +235,7 @@ class Supervisor:
         """Whether the program left processes behind."""
         present = self._group.present_processes
         if present is not None:
-            return present > _OUR_PROCESSES
+            return present > self._group.our_processes
         return any(pid != living.pid for pid in self._confinement.processes())
 
     def _kill_and_reap(self, living: _Template, end: _End) -> None:

@@ -121,7 +121,10 @@ class WorkerSupervisor:
         if status == OK:
             return status, answer
         ended = self._bury(worker)
-        if self._group.out_of_memory_kills > kills_before or ended == _OUT_OF_MEMORY:
+        if self._group.out_of_memory_kills > kills_before:
+            # Below the jail's own limit it was the host's memory that ran out: nothing is known of the call.
+            status = LOST if self._group.reached_memory_limit is False else BUDGET
+        elif ended == _OUT_OF_MEMORY:
             status = BUDGET  # memory is a budget too: the same call would be refused again
         elif status == DIED and ended == -signal.SIGKILL:
             status = LOST  # killed from outside: nothing is known about the call
@@ -177,6 +180,7 @@ class WorkerSupervisor:
         return self._worker
 
     def _fork(self) -> _Worker:
+        self._group.reset_peak()  # what the worker before it had is no sign of this one's
         near, far = socket.socketpair()
         pid = os.fork()
         if pid == 0:
@@ -189,6 +193,7 @@ class WorkerSupervisor:
         try:
             self._connection.close()
             os.setsid()
+            self._group.join_programs()
             self._confinement.confine(
                 self._limits,
                 has_memory_group=self._group.limits_memory,

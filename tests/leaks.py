@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,24 @@ def _mounts() -> int:
     return sum(not point.startswith(("/var/lib/docker", "/var/lib/containerd", "/run/")) for point in points)
 
 
+def engine_connections() -> int:
+    """This process's connections to a container engine: its client's, and those of ready containers.
+
+    What containers there are is for the engine to say: `tests/docker` asks it.
+    """
+    return sum(_is_to_an_engine(int(name)) for name in os.listdir("/proc/self/fd"))
+
+
+def _is_to_an_engine(descriptor: int) -> bool:
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return False
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
+            return copy.family == socket.AF_UNIX and str(copy.getpeername()).endswith("docker.sock")
+    except OSError:
+        return False  # closed while we looked, or not connected
+
+
 def holdings() -> Holdings:
     """What there is now."""
     groups = probe().directories.values()
@@ -106,7 +125,7 @@ def holdings() -> Holdings:
     size, entries = scratch()
     return Holdings(
         processes=len(descendants()),
-        descriptors=len(os.listdir("/proc/self/fd")),
+        descriptors=len(os.listdir("/proc/self/fd")) - engine_connections(),
         mounts=_mounts(),
         cgroups=sum(name.startswith(own) for path in groups for name in os.listdir(path)),
         scratch_bytes=size,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,31 @@ def test_what_a_killed_launcher_left_is_removed_and_nothing_else() -> None:
     assert not any(FAMILY in name for name in names)
     assert any(f"{os.getpid()}-other" in name for name in names)
     other.remove()
+
+
+@pytest.fixture
+def real_v2(tmp_path: Path) -> Iterator[Hierarchy]:
+    """A mounted v2 hierarchy, which has no memory and pids controllers where v1 holds them."""
+    command = ["mount", "-t", "cgroup2", "none", tmp_path]
+    if os.geteuid() != 0 or subprocess.run(command, check=False).returncode:
+        pytest.skip("cannot mount a v2 hierarchy: needs root and a kernel that has one")
+    yield Hierarchy(2, {"all": str(tmp_path)})
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_real_v2_group_counts_what_joins_it(real_v2: Hierarchy) -> None:
+    group = Group(real_v2, f"{os.getpid()}-real")
+    group.open_files()
+    assert group.cpu_seconds == 0.0
+    pid = os.fork()
+    if pid == 0:
+        group.join_programs()
+        while (group.cpu_seconds or 0.0) < 0.02:
+            sum(range(10_000))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert (group.cpu_seconds or 0.0) >= 0.02
+    for descriptor in group._files.values():  # a jail's own end with it
+        os.close(descriptor)
+    group.remove()
+    assert not list(Path(real_v2.directories["all"]).glob(f"{PREFIX}{os.getpid()}-*"))

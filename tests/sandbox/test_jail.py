@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox import backends
+from sandbox.errors import FilesTooLarge
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Case, Limits, Outcome, Program
 from tests.sandbox.conftest import LIMITS, Run
@@ -127,6 +128,33 @@ async def test_output_up_to_the_limit_arrives_whole(run: Run) -> None:
     result = await run(f"print('x' * {LIMITS.output_bytes - 1})")
     assert result.outcome is Outcome.OK
     assert len(result.stdout) == LIMITS.output_bytes
+
+
+async def test_input_larger_than_the_memory_limit_is_not_the_programs_memory(run: Run) -> None:
+    limits = Limits(memory_bytes=32 << 20)
+    result = await run("import sys\nprint(len(sys.stdin.buffer.read(9)))", b"x" * (64 << 20), limits=limits)
+    assert (result.outcome, result.stdout) == (Outcome.OK, b"9\n")
+
+
+async def test_files_that_fill_the_limit_do_not_end_the_jail(sandbox: Sandbox) -> None:
+    source = "import os\nf = os.open('x', os.O_CREAT | os.O_WRONLY)\nwhile True: os.write(f, bytes(4096))"
+    artefact = (await sandbox.compile(Program("python", source))).artefact
+    assert artefact is not None
+    async with sandbox.session(artefact, Limits(cpu_seconds=20, memory_bytes=24 << 20)) as session:
+        outcomes = [(await session.run(Case())).outcome for _ in range(5)]
+    assert outcomes == [Outcome.MEMORY_LIMIT] * 5
+
+
+async def test_files_that_do_not_fit_are_refused_by_size(sandbox: Sandbox, namespaces: bool) -> None:
+    artefact = (await sandbox.compile(Program("python", "print(1)"))).artefact
+    assert artefact is not None
+    async with sandbox.session(artefact, Limits(memory_bytes=32 << 20)) as session:
+        if namespaces:
+            with pytest.raises(FilesTooLarge, match="83886080 bytes"):
+                await session.put({"a": bytes(80 << 20)})
+        else:  # scratch is on disk there, and watched while programs run
+            await session.put({"a": bytes(80 << 20)})
+        assert (await session.run(Case())).outcome is Outcome.OK
 
 
 async def test_one_file_cannot_fill_the_disk(run: Run) -> None:

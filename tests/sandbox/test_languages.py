@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.errors import UnknownLanguage
 from sandbox.languages import LANGUAGES, Kind, Language, find
+from sandbox.languages.packages import packages
 from sandbox.types import Mode
 from tests.sandbox.programs import SAMPLES, WITHOUT_INPUT
 
@@ -56,6 +57,11 @@ def test_the_packages_are_those_that_the_tests_install(repository: Path) -> None
     lines = (repository / "scripts" / "toolchains.txt").read_text().splitlines()
     listed = [line for line in lines if not line.startswith("#")]
     assert listed == sorted({package for row in LANGUAGES for package in row.packages})
+
+
+def test_the_packages_of_a_few_languages_for_an_image() -> None:
+    assert packages(["c++", "go"]) == ["g++", "golang-go"]
+    assert set(packages(["all"])) == {package for row in LANGUAGES for package in row.packages}
 
 
 @pytest.mark.parametrize("name", ["nodejs", "R", "D_ut", "csharp", "c++", "golang", "racket", "sql"])

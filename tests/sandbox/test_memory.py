@@ -68,7 +68,7 @@ async def test_memory_below_the_limit_is_no_overrun(groupless: Sandbox) -> None:
 
 
 @contextlib.contextmanager
-def _crowded_parent(memory_bytes: int) -> Iterator[Hierarchy]:
+def crowded_parent(memory_bytes: int) -> Iterator[Hierarchy]:
     """The real hierarchy, with the jails' memory groups below one that is nearly full."""
     real = cgroups.probe()
     if real.version != 1:
@@ -84,7 +84,7 @@ def _crowded_parent(memory_bytes: int) -> Iterator[Hierarchy]:
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="makes a control group: needs root")
 async def test_memory_that_ran_out_outside_the_jail_is_a_lost_jail(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _crowded_parent(96 << 20) as hierarchy:
+    with crowded_parent(96 << 20) as hierarchy:
         monkeypatch.setattr(cgroups, "probe", lambda: hierarchy)
         box = Sandbox(SandboxConfig(slots=1, isolation="namespaces", languages=("python",)))
         await box.start()

@@ -17,6 +17,7 @@ from sandbox import cgroups, worker_jail
 from sandbox.errors import SandboxError, SandboxUnavailable, WorkerBudgetExceeded, WorkerDied, WorkerLost
 from sandbox.workers import BATCH_CALLS, JailedWorkers, WorkerConfig
 from tests.leaks import descendants
+from tests.sandbox.test_memory import crowded_parent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -102,6 +103,20 @@ async def test_a_call_beyond_its_budget_is_killed_and_the_next_one_answered(
         await workers.call(payload, 0.2)
     assert workers.counts.budget_kills == before + 1
     assert await workers.call(b"next", 5.0) == b"NEXT"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a control group: needs root")
+async def test_memory_that_ran_out_outside_the_jail_is_no_budget(
+    handler: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with crowded_parent(64 << 20) as hierarchy:
+        monkeypatch.setattr(cgroups, "probe", lambda: hierarchy)
+        pool = JailedWorkers(WorkerConfig("upper_handler", count=1, memory_bytes=512 << 20))
+        await pool.start()
+        with pytest.raises(WorkerLost):
+            await pool.call(b"grow", 5.0)
+        assert await pool.call(b"next", 5.0) == b"NEXT"
+        await pool.close()
 
 
 async def test_memory_refused_without_a_control_group_is_a_budget_too(

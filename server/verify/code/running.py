@@ -7,13 +7,14 @@ the completion's output, the input and the judge's answer are files there.
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
-from sandbox import conversation
+from sandbox import conversation, rlimits
 from sandbox.conversation import Ends
 from sandbox.errors import SandboxError
 from sandbox.types import Artefact, Case, Compilation, Limits, Outcome, Program, RunResult
@@ -235,12 +236,22 @@ def limit_reason(result: RunResult, limits: Limits) -> str:
         case Outcome.MEMORY_LIMIT:
             holder = f", held by the {result.memory_held_by}" if result.memory_held_by else ""
             return f"limit {limits.memory_bytes} bytes{holder}"
+        case Outcome.OUTPUT_LIMIT if result.signal == signal.SIGXFSZ:
+            return f"limit {rlimits.file_bytes(limits)} bytes of one file"
         case Outcome.OUTPUT_LIMIT:
             return f"limit {limits.output_bytes} bytes"
         case Outcome.PROCESS_LIMIT:
             return f"limit {limits.processes} processes and threads"
         case _:
-            return bounded(result.stderr.decode("utf-8", "replace"), 400)
+            text = result.stderr.decode("utf-8", "replace")
+            return f"{_refused(text, limits)}{bounded(text, 400)}"
+
+
+def _refused(stderr: str, limits: Limits) -> str:
+    """Which limit without an outcome of its own the program complains of, if it does so in libc's words."""
+    if "Too many open files" in stderr:
+        return f"limit {rlimits.OPEN_FILES} open files: "
+    return f"limit {rlimits.file_bytes(limits)} bytes of one file: " if "File too large" in stderr else ""
 
 
 def bounded(text: str, characters: int) -> str:
