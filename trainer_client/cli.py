@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer_client.curation.command import add_arguments as add_curation_arguments
 from trainer_client.datasets.convert import add_arguments as add_conversion_arguments
 from trainer_client.errors import Interrupted, RecipeError, TrainerError
 from trainer_client.evaluation.command import add_arguments as add_evaluation_arguments
@@ -65,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, help="overrides the recipe's seed")
     evaluation = commands.add_parser("eval", help="sample a model on benchmarks and judge the answers")
     add_evaluation_arguments(evaluation)
+    curation = commands.add_parser("curate", help="turn raw problems into a training set, with reasons")
+    add_curation_arguments(curation)
     conversion = commands.add_parser("convert", help="turn a published data set into requests or problems")
     add_conversion_arguments(conversion)
     return parser

@@ -150,12 +150,7 @@ def load_recipe(source: str | Path = DEFAULT_RECIPE) -> Recipe:
 
     Raises RecipeError, naming the key at fault.
     """
-    text = _recipe_text(source)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{source}: not TOML: {error}") from error
-    recipe = typing.cast(Recipe, _build(Recipe, table, ""))
+    recipe = typing.cast(Recipe, build_settings(Recipe, _recipe_text(source), str(source)))
     _validate(recipe)
     return recipe
 
@@ -180,6 +175,15 @@ def _recipe_text(source: str | Path) -> str:
         ) from error
 
 
+def build_settings(kind: type[Any], text: str, source: str) -> Any:
+    """A dataclass of settings from TOML. Raises RecipeError, naming the key at fault, also an unknown one."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{source}: not TOML: {error}") from error
+    return _build(kind, table, "")
+
+
 def _build(kind: type[Any], table: Mapping[str, Any], path: str) -> Any:
     hints = typing.get_type_hints(kind)
     fields = {item.name: item for item in dataclasses.fields(kind)}
@@ -198,6 +202,10 @@ def _value(hint: Any, value: Any, path: str) -> Any:
         if not isinstance(value, dict):
             raise RecipeError(f"{path}: a table is wanted, not {value!r}")
         return _build(typing.cast(type[Any], hint), value, f"{path}.")
+    if typing.get_origin(hint) is tuple and typing.get_args(hint)[0] is str:
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise RecipeError(f"{path}: an array of strings is wanted, not {value!r}")
+        return tuple(value)
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
             raise RecipeError(f"{path}: an array of tables is wanted, not {value!r}")
@@ -278,12 +286,12 @@ def held_domains(recipe: Recipe) -> list[Domain]:
     return [domain for domain in DOMAINS if any(stage.domain == domain for stage in recipe.stage)]
 
 
-def recipe_as_toml(recipe: Recipe) -> str:
-    """The resolved recipe, every default written out; reading it back gives an equal recipe."""
+def recipe_as_toml(recipe: Any) -> str:
+    """Resolved settings, every default written out; reading it back gives an equal recipe (or plan)."""
     top, tables = [], []
     for item in dataclasses.fields(recipe):
         value = getattr(recipe, item.name)
-        if isinstance(value, tuple):
+        if isinstance(value, tuple) and all(map(dataclasses.is_dataclass, value)):
             tables += [_toml_table(f"[[{item.name}]]", entry) for entry in value]
         elif dataclasses.is_dataclass(value):
             tables.append(_toml_table(f"[{item.name}]", value))
@@ -297,7 +305,9 @@ def _toml_table(header: str, node: Any) -> str:
     return "\n".join([header, *lines]) + "\n"
 
 
-def _toml_scalar(value: str | bool | int | float) -> str:
+def _toml_scalar(value: str | bool | int | float | tuple[str, ...]) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml_scalar, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -6,6 +6,8 @@ import ast
 import copy
 from collections.abc import Iterator
 
+from trainer_client.datasets.rows import syntax_tree
+
 _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -24,10 +26,14 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 }
 
 
-def mutants(source: str, function: str, most: int) -> Iterator[str]:
-    """At most `most` mutants of the program, their faults spread evenly over the function's sites."""
-    tree = ast.parse(source)
-    sites = [node for node in ast.walk(_function(tree, function)) if _mutable(node)]
+def mutants(source: str, most: int, *, function: str = "") -> Iterator[str]:
+    """At most `most` mutants of a program, their faults spread evenly over its sites.
+
+    With `function` only over those of that function. A mutant may mean the same as the program. Raises
+    SyntaxError or ValueError for what is no Python program.
+    """
+    tree = syntax_tree(source)
+    sites = [node for node in ast.walk(_function(tree, function) if function else tree) if _mutable(node)]
     step = max(1, -(-len(sites) // most))
     for site in sites[::step]:
         mutant = copy.deepcopy(tree)
@@ -56,10 +62,10 @@ def _mutable(node: ast.AST) -> bool:
 
 def _mutate(node: ast.AST) -> None:
     if isinstance(node, ast.Compare):
-        node.ops[0] = _SWAPPED[type(node.ops[0])]()
+        node.ops[0] = _SWAPPED[type(node.ops[0])]()  # type: ignore[call-overload]
     elif isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign):
-        node.op = _SWAPPED[type(node.op)]()
+        node.op = _SWAPPED[type(node.op)]()  # type: ignore[assignment]
     elif isinstance(node, ast.Constant):
-        node.value = not node.value if isinstance(node.value, bool) else node.value + 1
+        node.value = not node.value if isinstance(node.value, bool) else node.value + 1  # type: ignore[operator]
     elif isinstance(node, ast.Return):
         node.value = ast.Constant(None)
