@@ -16,6 +16,7 @@ from trainer_client.datasets.convert import add_arguments as add_conversion_argu
 from trainer_client.errors import Interrupted, RecipeError, TrainerError
 from trainer_client.evaluation.command import add_arguments as add_evaluation_arguments
 from trainer_client.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_as_toml, shipped_recipes
+from trainer_client.reporting.command import add_arguments as add_report_arguments
 
 if TYPE_CHECKING:
     from trainer_client.client import RewardClient
@@ -66,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, help="overrides the recipe's seed")
     evaluation = commands.add_parser("eval", help="sample a model on benchmarks and judge the answers")
     add_evaluation_arguments(evaluation)
+    report = commands.add_parser("report", help="a page and pictures of one run, or of several")
+    add_report_arguments(report)
     curation = commands.add_parser("curate", help="turn raw problems into a training set, with reasons")
     add_curation_arguments(curation)
     conversion = commands.add_parser("convert", help="turn a published data set into requests or problems")

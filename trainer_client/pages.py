@@ -11,6 +11,7 @@ body { padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 2rem } th, td { padding: .3rem .8rem; text-align: right }
 th:first-child, td:first-child { text-align: left } thead th { border-bottom: 1px solid #888 }
 tbody tr:nth-child(even) { background: #f4f4f4 } .note { color: #666 }
+th, td { white-space: nowrap } td.text { white-space: normal }
 td.text, th.text { text-align: left } img { max-width: 100% }
 pre { background: #f4f4f4; padding: .6rem .8rem; white-space: pre-wrap; margin: .4rem 0 }
 pre { overflow-wrap: anywhere }

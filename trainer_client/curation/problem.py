@@ -59,7 +59,9 @@ class CuratedProblem:
 
     def to_json(self) -> str:
         """One line."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        found = {name: getattr(self, name) for name in self.__slots__}
+        found["programs"] = [asdict(program) for program in self.programs]
+        return json.dumps(found, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, line: str) -> CuratedProblem:
