@@ -111,16 +111,13 @@ def _resolve(options: argparse.Namespace) -> Recipe:
 
 def plan(recipe: Recipe) -> str:
     """The resolved recipe with what it amounts to, for a person."""
-    completions = sum(stage.steps * stage.prompts_per_step * stage.group_size for stage in recipe.stage)
-    tokens = sum(
-        stage.steps * stage.prompts_per_step * stage.group_size * stage.max_response_tokens
-        for stage in recipe.stage
-    )
-    return (
-        f"{recipe_as_toml(recipe)}\n"
-        f"# {recipe.warm_start.steps} supervised steps, then {recipe.total_steps} policy updates\n"
-        f"# {completions} completions to sample and judge, at most {tokens} tokens"
-    )
+    from trainer_client.cost import estimate
+
+    lines = [
+        f"{recipe.warm_start.steps} supervised steps, then {recipe.total_steps} policy updates",
+        *estimate(recipe).splitlines(),
+    ]
+    return "\n".join([recipe_as_toml(recipe), *(f"# {line}" for line in lines)])
 
 
 def _claim(folder: Path, recipe: Recipe) -> None:

@@ -103,11 +103,28 @@ class Rewards:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What the estimate of `--dry-run` assumes; decides nothing about the run.
+
+    `parameters` 0 counts those of `model`'s sizes. `tokens_per_second` is what one device samples in all its
+    sequences together, `response_share` a mean response's share of the limit, `sampling_share` the share of
+    the time that is spent sampling (arXiv 2505.16400: about 80 %), `verifier_workers` the server's cores.
+    """
+
+    parameters: float = 0.0
+    devices: int = 1
+    tokens_per_second: float = 1000.0
+    response_share: float = 0.5
+    sampling_share: float = 0.8
+    verifier_workers: int = 64
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stage of the schedule: a domain, a response length and how to sample and step in it.
 
     `data` is a file of problems (docs/evaluation.md has its fields), as seen from where the run is started;
-    empty: problems are generated. `problems` bounds their number, `max_level` their difficulty.
+    empty: problems are generated. `problems` bounds their number, the levels their difficulty.
     """
 
     name: str
@@ -120,6 +137,7 @@ class Stage:
     learning_rate: float = 1e-6
     data: str = ""
     problems: int = 1000
+    min_level: int = 0
     max_level: int = 99
     mask_truncated: bool = False
 
@@ -138,6 +156,7 @@ class Recipe:
     loss: Loss = field(default_factory=Loss)
     evaluation: Evaluation = field(default_factory=Evaluation)
     rewards: Rewards = field(default_factory=Rewards)
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def total_steps(self) -> int:
@@ -239,6 +258,10 @@ _GROUP: _Rule = (
 _RULES: dict[str, _Rule] = {
     "group_size": _GROUP,
     "slip_rate": _SHARE,
+    "response_share": _SHARE,
+    "sampling_share": (lambda value: 0 < value <= 1, "must lie above 0 and not above 1"),
+    "parameters": _NOT_NEGATIVE,
+    "min_level": _NOT_NEGATIVE,
     "seed": _NOT_NEGATIVE,
     "kind": (lambda value: value in LOSSES, f"must be one of {', '.join(LOSSES)}"),
     "sampler_weight_cap": _NOT_NEGATIVE,
@@ -255,6 +278,8 @@ def _validate(recipe: Recipe) -> None:
     if len(set(names)) != len(names):
         raise RecipeError("stage: names must differ")
     for index, stage in enumerate(recipe.stage):
+        if stage.min_level > stage.max_level:
+            raise RecipeError(f"stage[{index}].min_level: above max_level ({stage.max_level})")
         if stage.problems < stage.prompts_per_step:
             raise RecipeError(
                 f"stage[{index}].problems: fewer than prompts_per_step ({stage.prompts_per_step})"

@@ -109,13 +109,16 @@ def read_problems(path: Path) -> list[Problem]:
     return list(found.values())
 
 
-def file_pool(path: Path, domain: Domain, count: int, seed: int, *, max_level: int = 99) -> list[Problem]:
-    """At most `count` problems of a domain up to `max_level`, in an order of the seed's.
+def file_pool(
+    path: Path, domain: Domain, count: int, seed: int, *, min_level: int = 0, max_level: int = 99
+) -> list[Problem]:
+    """At most `count` problems of a domain of these levels, in an order of the seed's.
 
     Raises TaskFileError when there is none.
     """
-    found = [one for one in read_problems(path) if one.domain == domain and one.level <= max_level]
+    known = (one for one in read_problems(path) if one.domain == domain)
+    found = [one for one in known if min_level <= one.level <= max_level]
     if not found:
-        raise TaskFileError(f"{path}: no {domain} problem of difficulty {max_level} or less")
+        raise TaskFileError(f"{path}: no {domain} problem of difficulty {min_level} to {max_level}")
     rng_of("file pool", path.name, domain, seed).shuffle(found)
     return found[:count]
