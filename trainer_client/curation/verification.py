@@ -18,15 +18,28 @@ from trainer_client.retry import RETRIED_STATUSES
 # An answer that is no problem's; whatever it is compared with must at least be readable.
 _STRANGE_ANSWER = "-73919.25"
 _MOST_WRONG = 8
+# A mutant's share of CPU time, in the reference's slowest run, and what it has at least.
+_PATIENCE, _LEAST_PATIENCE = 5.0, 0.5
 
 
 async def asked(
-    client: AsyncRewardClient, problem: CuratedProblem, completion: str, program: Program | None = None
+    client: AsyncRewardClient,
+    problem: CuratedProblem,
+    completion: str,
+    program: Program | None = None,
+    *,
+    cpu_seconds: float = 0.0,
 ) -> Verdict:
-    """A verdict that is not the service's fault. Raises CurationError, RewardRequestError."""
+    """A verdict that is not the service's fault; `cpu_seconds` lowers the task's limit, 0 leaves it.
+
+    Raises CurationError, RewardRequestError.
+    """
     request = problem.request(completion, extraction="whole" if program else "")
     if program is not None and program.language:
         request.code.language = program.language
+    limits = request.code.limits if cpu_seconds else None
+    if limits is not None and not 0 < limits.cpu_seconds < cpu_seconds:
+        limits.cpu_seconds = cpu_seconds
     verdict = await client.verify(request)
     if verdict.reward is None and verdict.status in RETRIED_STATUSES:
         raise CurationError(
@@ -65,24 +78,28 @@ async def check_references(
     if reference is None:
         return Rejection("no_reference") if settings.reference_required else None
     try:
+        verdict = await asked(client, problem, reference.source, reference)
         return (
-            await _check_reference(client, problem, reference)
+            _reference_fault(verdict)
             or await _check_wrong(client, problem)
-            or await _check_mutants(client, problem, reference, settings)
+            or await _check_mutants(client, problem, reference, settings, _patience(verdict))
         )
     except RewardRequestError as error:
         return Rejection("task_refused", str(error))
 
 
-async def _check_reference(
-    client: AsyncRewardClient, problem: CuratedProblem, reference: Program
-) -> Rejection | None:
-    verdict = await asked(client, problem, reference.source, reference)
+def _reference_fault(verdict: Verdict) -> Rejection | None:
     if verdict.reward is None:
         return Rejection("tests_unusable", f"{verdict.status}: {verdict.message}")
     if verdict.reward != 1.0:
         return Rejection("reference_fails", f"{verdict.status}: {verdict.message}")
     return None
+
+
+def _patience(verdict: Verdict) -> float:
+    """CPU seconds for each run of a mutant: many loop without end, and would each take the whole limit."""
+    slowest = max((case.cpu_seconds for case in verdict.proto.code.cases), default=0.0)
+    return max(_LEAST_PATIENCE, _PATIENCE * slowest) if slowest else 0.0
 
 
 async def _check_wrong(client: AsyncRewardClient, problem: CuratedProblem) -> Rejection | None:
@@ -94,7 +111,11 @@ async def _check_wrong(client: AsyncRewardClient, problem: CuratedProblem) -> Re
 
 
 async def _check_mutants(
-    client: AsyncRewardClient, problem: CuratedProblem, reference: Program, settings: Verifier
+    client: AsyncRewardClient,
+    problem: CuratedProblem,
+    reference: Program,
+    settings: Verifier,
+    cpu_seconds: float,
 ) -> Rejection | None:
     """Some mutants mean the same as their program, so that a share of them is allowed to pass."""
     if (reference.language or problem.request("").code.language) != "python" or not settings.mutants:
@@ -103,7 +124,7 @@ async def _check_mutants(
         made = list(mutants(reference.source, settings.mutants))
     except (SyntaxError, ValueError):
         return None  # it passed its tests, so it is no Python that this Python reads
-    verdicts = [await asked(client, problem, source, reference) for source in made]
+    verdicts = [await asked(client, problem, source, reference, cpu_seconds=cpu_seconds) for source in made]
     judged = [verdict.reward for verdict in verdicts if verdict.reward is not None]
     rejected = sum(reward < 1.0 for reward in judged)
     if rejected < settings.rejected_share * len(judged):

@@ -39,10 +39,14 @@ def curate(plan: Path, out: Path) -> int:
     return main(["curate", str(plan), "--out", str(out)])
 
 
-@pytest.fixture
-def curated(tmp_path, grader) -> Path:
-    assert curate(write_plan(tmp_path, grader.address), tmp_path / "out") == 0
-    return tmp_path / "out"
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory) -> Path:
+    """A finished curation, for tests that only look at it."""
+    folder, server = tmp_path_factory.mktemp("curation"), FakeServer(grade)
+    server.start()
+    assert curate(write_plan(folder, server.address), folder / "out") == 0
+    server.stop()
+    return folder / "out"
 
 
 def test_every_planted_fault_is_found_by_its_rule(curated):
@@ -111,11 +115,10 @@ def test_a_run_that_lost_its_server_goes_on_without_asking_again(tmp_path, grade
     assert first not in grader.attempts
 
 
-def test_a_finished_curation_asks_nothing(curated, tmp_path, grader):
-    grader.attempts.clear()
+def test_a_finished_curation_asks_nothing(curated):
+    """Its server is gone."""
     before = {name: (curated / name).read_text() for name in OUTPUTS}
-    assert curate(tmp_path / "plan.toml", curated) == 0
-    assert grader.attempts == {}
+    assert curate(curated.parent / "plan.toml", curated) == 0
     assert {name: (curated / name).read_text() for name in OUTPUTS} == before
 
 
@@ -145,7 +148,7 @@ def test_a_killed_run_comes_to_the_same_end(tmp_path, grader):
 
 def test_a_folder_of_another_plan_is_refused(curated, tmp_path, capsys):
     changed = tmp_path / "changed.toml"
-    changed.write_text((tmp_path / "plan.toml").read_text() + "mutants = 3\n")
+    changed.write_text((curated.parent / "plan.toml").read_text() + "mutants = 3\n")
     assert curate(changed, curated) == 2
     assert "another plan" in capsys.readouterr().err
 
