@@ -103,6 +103,14 @@ class Rewards:
 
 
 @dataclass(frozen=True)
+class Logging:
+    """Where metrics go beside `metrics.jsonl`. `wandb` is the project at Weights & Biases; empty: none."""
+
+    tensorboard: bool = True
+    wandb: str = ""
+
+
+@dataclass(frozen=True)
 class Cost:
     """What the estimate of `--dry-run` assumes; decides nothing about the run.
 
@@ -156,6 +164,7 @@ class Recipe:
     loss: Loss = field(default_factory=Loss)
     evaluation: Evaluation = field(default_factory=Evaluation)
     rewards: Rewards = field(default_factory=Rewards)
+    logging: Logging = field(default_factory=Logging)
     cost: Cost = field(default_factory=Cost)
 
     @property

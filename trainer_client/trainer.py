@@ -74,7 +74,7 @@ class Trainer:
 
     def run(self) -> None:
         """Goes from the position to the end of the recipe. Raises Interrupted when a signal comes."""
-        with MetricsLog(self._folder) as self._metrics:
+        with MetricsLog(self._folder, self._recipe.logging) as self._metrics:
             if self.position.phase == "warm_start":
                 self._warm_start()
                 self._begin_training()
