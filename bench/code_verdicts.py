@@ -37,8 +37,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.rollouts import Item, batch, shares
 from bench.bare import children_cpu_seconds
+from bench.rollouts import Item, batch, shares
 from bench.sandbox import tree_cpu_seconds
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.sandbox import Sandbox, SandboxConfig

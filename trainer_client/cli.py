@@ -11,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer_client.curation.command import add_arguments as add_curation_arguments
 from trainer_client.datasets.convert import add_arguments as add_conversion_arguments
 from trainer_client.errors import Interrupted, RecipeError, TrainerError
 from trainer_client.evaluation.command import add_arguments as add_evaluation_arguments
 from trainer_client.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_as_toml, shipped_recipes
+from trainer_client.reporting.command import add_arguments as add_report_arguments
 
 if TYPE_CHECKING:
     from trainer_client.client import RewardClient
@@ -65,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, help="overrides the recipe's seed")
     evaluation = commands.add_parser("eval", help="sample a model on benchmarks and judge the answers")
     add_evaluation_arguments(evaluation)
+    report = commands.add_parser("report", help="a page and pictures of one run, or of several")
+    add_report_arguments(report)
+    curation = commands.add_parser("curate", help="turn raw problems into a training set, with reasons")
+    add_curation_arguments(curation)
     conversion = commands.add_parser("convert", help="turn a published data set into requests or problems")
     add_conversion_arguments(conversion)
     return parser
@@ -105,16 +111,13 @@ def _resolve(options: argparse.Namespace) -> Recipe:
 
 def plan(recipe: Recipe) -> str:
     """The resolved recipe with what it amounts to, for a person."""
-    completions = sum(stage.steps * stage.prompts_per_step * stage.group_size for stage in recipe.stage)
-    tokens = sum(
-        stage.steps * stage.prompts_per_step * stage.group_size * stage.max_response_tokens
-        for stage in recipe.stage
-    )
-    return (
-        f"{recipe_as_toml(recipe)}\n"
-        f"# {recipe.warm_start.steps} supervised steps, then {recipe.total_steps} policy updates\n"
-        f"# {completions} completions to sample and judge, at most {tokens} tokens"
-    )
+    from trainer_client.cost import estimate
+
+    lines = [
+        f"{recipe.warm_start.steps} supervised steps, then {recipe.total_steps} policy updates",
+        *estimate(recipe).splitlines(),
+    ]
+    return "\n".join([recipe_as_toml(recipe), *(f"# {line}" for line in lines)])
 
 
 def _claim(folder: Path, recipe: Recipe) -> None:

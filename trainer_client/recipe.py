@@ -103,11 +103,36 @@ class Rewards:
 
 
 @dataclass(frozen=True)
+class Logging:
+    """Where metrics go beside `metrics.jsonl`. `wandb` is the project at Weights & Biases; empty: none."""
+
+    tensorboard: bool = True
+    wandb: str = ""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the estimate of `--dry-run` assumes; decides nothing about the run.
+
+    `parameters` 0 counts those of `model`'s sizes. `tokens_per_second` is what one device samples in all its
+    sequences together, `response_share` a mean response's share of the limit, `sampling_share` the share of
+    the time that is spent sampling (arXiv 2505.16400: about 80 %), `verifier_workers` the server's cores.
+    """
+
+    parameters: float = 0.0
+    devices: int = 1
+    tokens_per_second: float = 1000.0
+    response_share: float = 0.5
+    sampling_share: float = 0.8
+    verifier_workers: int = 64
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stage of the schedule: a domain, a response length and how to sample and step in it.
 
     `data` is a file of problems (docs/evaluation.md has its fields), as seen from where the run is started;
-    empty: problems are generated. `problems` bounds their number, `max_level` their difficulty.
+    empty: problems are generated. `problems` bounds their number, the levels their difficulty.
     """
 
     name: str
@@ -120,6 +145,7 @@ class Stage:
     learning_rate: float = 1e-6
     data: str = ""
     problems: int = 1000
+    min_level: int = 0
     max_level: int = 99
     mask_truncated: bool = False
 
@@ -138,6 +164,8 @@ class Recipe:
     loss: Loss = field(default_factory=Loss)
     evaluation: Evaluation = field(default_factory=Evaluation)
     rewards: Rewards = field(default_factory=Rewards)
+    logging: Logging = field(default_factory=Logging)
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def total_steps(self) -> int:
@@ -150,12 +178,7 @@ def load_recipe(source: str | Path = DEFAULT_RECIPE) -> Recipe:
 
     Raises RecipeError, naming the key at fault.
     """
-    text = _recipe_text(source)
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{source}: not TOML: {error}") from error
-    recipe = typing.cast(Recipe, _build(Recipe, table, ""))
+    recipe = typing.cast(Recipe, build_settings(Recipe, _recipe_text(source), str(source)))
     _validate(recipe)
     return recipe
 
@@ -180,6 +203,15 @@ def _recipe_text(source: str | Path) -> str:
         ) from error
 
 
+def build_settings(kind: type[Any], text: str, source: str) -> Any:
+    """A dataclass of settings from TOML. Raises RecipeError, naming the key at fault, also an unknown one."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{source}: not TOML: {error}") from error
+    return _build(kind, table, "")
+
+
 def _build(kind: type[Any], table: Mapping[str, Any], path: str) -> Any:
     hints = typing.get_type_hints(kind)
     fields = {item.name: item for item in dataclasses.fields(kind)}
@@ -198,6 +230,10 @@ def _value(hint: Any, value: Any, path: str) -> Any:
         if not isinstance(value, dict):
             raise RecipeError(f"{path}: a table is wanted, not {value!r}")
         return _build(typing.cast(type[Any], hint), value, f"{path}.")
+    if typing.get_origin(hint) is tuple and typing.get_args(hint)[0] is str:
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise RecipeError(f"{path}: an array of strings is wanted, not {value!r}")
+        return tuple(value)
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
             raise RecipeError(f"{path}: an array of tables is wanted, not {value!r}")
@@ -231,6 +267,10 @@ _GROUP: _Rule = (
 _RULES: dict[str, _Rule] = {
     "group_size": _GROUP,
     "slip_rate": _SHARE,
+    "response_share": _SHARE,
+    "sampling_share": (lambda value: 0 < value <= 1, "must lie above 0 and not above 1"),
+    "parameters": _NOT_NEGATIVE,
+    "min_level": _NOT_NEGATIVE,
     "seed": _NOT_NEGATIVE,
     "kind": (lambda value: value in LOSSES, f"must be one of {', '.join(LOSSES)}"),
     "sampler_weight_cap": _NOT_NEGATIVE,
@@ -247,6 +287,8 @@ def _validate(recipe: Recipe) -> None:
     if len(set(names)) != len(names):
         raise RecipeError("stage: names must differ")
     for index, stage in enumerate(recipe.stage):
+        if stage.min_level > stage.max_level:
+            raise RecipeError(f"stage[{index}].min_level: above max_level ({stage.max_level})")
         if stage.problems < stage.prompts_per_step:
             raise RecipeError(
                 f"stage[{index}].problems: fewer than prompts_per_step ({stage.prompts_per_step})"
@@ -278,12 +320,12 @@ def held_domains(recipe: Recipe) -> list[Domain]:
     return [domain for domain in DOMAINS if any(stage.domain == domain for stage in recipe.stage)]
 
 
-def recipe_as_toml(recipe: Recipe) -> str:
-    """The resolved recipe, every default written out; reading it back gives an equal recipe."""
+def recipe_as_toml(recipe: Any) -> str:
+    """Resolved settings, every default written out; reading it back gives an equal recipe (or plan)."""
     top, tables = [], []
     for item in dataclasses.fields(recipe):
         value = getattr(recipe, item.name)
-        if isinstance(value, tuple):
+        if isinstance(value, tuple) and all(map(dataclasses.is_dataclass, value)):
             tables += [_toml_table(f"[[{item.name}]]", entry) for entry in value]
         elif dataclasses.is_dataclass(value):
             tables.append(_toml_table(f"[{item.name}]", value))
@@ -297,7 +339,9 @@ def _toml_table(header: str, node: Any) -> str:
     return "\n".join([header, *lines]) + "\n"
 
 
-def _toml_scalar(value: str | bool | int | float) -> str:
+def _toml_scalar(value: str | bool | int | float | tuple[str, ...]) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml_scalar, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

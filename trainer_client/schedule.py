@@ -29,10 +29,11 @@ class StageProblems:
     def pool(self) -> list[Problem]:
         """All the stage's problems, never held-out ones. Raises TaskFileError."""
         stage = self.stage
+        low, high = stage.min_level, stage.max_level
         if stage.data:
             path = Path(stage.data)
-            return file_pool(path, stage.domain, stage.problems, self.seed, max_level=stage.max_level)
-        return problem_pool(stage.domain, stage.problems, self.seed, max_level=stage.max_level)
+            return file_pool(path, stage.domain, stage.problems, self.seed, min_level=low, max_level=high)
+        return problem_pool(stage.domain, stage.problems, self.seed, min_level=low, max_level=high)
 
     def at(self, step: int) -> list[Problem]:
         """The problems of the stage's `step`-th update, counted from 0."""

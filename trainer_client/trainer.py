@@ -23,6 +23,7 @@ from trainer_client.recipe import Recipe
 from trainer_client.rewards import Rollouts, roll_out
 from trainer_client.rollout import make_engine
 from trainer_client.rollout.engine import SamplingSettings
+from trainer_client.sample_log import log_samples
 from trainer_client.schedule import Turn, sampling_seed, stage_starts, turns
 from trainer_client.stop import StopSignal
 from trainer_client.warm_start import corpus, example_batches, learning_rate_at, supervised_step
@@ -73,7 +74,7 @@ class Trainer:
 
     def run(self) -> None:
         """Goes from the position to the end of the recipe. Raises Interrupted when a signal comes."""
-        with MetricsLog(self._folder) as self._metrics:
+        with MetricsLog(self._folder, self._recipe.logging) as self._metrics:
             if self.position.phase == "warm_start":
                 self._warm_start()
                 self._begin_training()
@@ -127,6 +128,8 @@ class Trainer:
         self.position = Position("train", turn.step + 1)
         values = train_metrics(turn, rollouts, result) | {"update_seconds": time.perf_counter() - began}
         self._metrics.write("train", turn.step, values)
+        if turn.step % self._recipe.evaluation.every_steps == 0:
+            log_samples(self._folder, turn, rollouts.judged)
         self._progress.train(turn, values)
         self._evaluate_if_due()
         if (

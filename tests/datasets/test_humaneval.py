@@ -17,7 +17,7 @@ import pytest
 from protos.reward.v1 import reward_pb2 as pb
 from server.verify.code.asserts import rewrite
 from tests.datasets.conftest import Judge, Rows, for_each
-from tests.datasets.mutants import mutants
+from trainer_client.curation.mutants import mutants
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
@@ -98,7 +98,7 @@ async def test_python_mutants(
         Subject(row["id"], "python", source, row["test"], row["entry_point"])
         for row in load("humaneval")
         for source in mutants(
-            row["prompt"] + row["canonical_solution"], row["entry_point"], MUTANTS_PER_PROGRAM
+            row["prompt"] + row["canonical_solution"], MUTANTS_PER_PROGRAM, function=row["entry_point"]
         )
     ]
     plain = await for_each(faulty, lambda item: judge.exits_with_zero("python", item.script))

@@ -74,6 +74,8 @@ def _math_is_right(request: pb.VerifyRequest) -> bool:
 
 def _code_is_right(request: pb.VerifyRequest) -> bool:
     blocks = re.findall(r"```python\n(.*?)```", request.completion, re.DOTALL)
+    if request.extraction == "whole":
+        blocks = [request.completion]
     if not blocks:
         return False
     if request.code.WhichOneof("tests") == "call":

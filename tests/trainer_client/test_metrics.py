@@ -1,12 +1,16 @@
-"""What a resumed run keeps of its metrics."""
+"""What a resumed run keeps of its metrics, and where else they go."""
 
 from __future__ import annotations
 
 import json
+import sys
+from types import ModuleType
 
 import pytest
 
-from trainer_client.metrics import read_metrics, rewind
+from trainer_client.errors import RecipeError
+from trainer_client.metrics import MetricsLog, read_metrics, rewind
+from trainer_client.recipe import Logging
 
 LINES = [
     *({"kind": "warm_start", "step": step} for step in range(4)),
@@ -44,3 +48,41 @@ def test_a_line_cut_short_is_left_out(tmp_path):
 
 def test_no_file_no_lines(tmp_path):
     assert read_metrics(tmp_path / "none.jsonl") == []
+
+
+class FakeWandb(ModuleType):
+    """Notes what it is told, as the package's run would take it."""
+
+    def __init__(self) -> None:
+        super().__init__("wandb")
+        self.told: list[tuple] = []
+
+    def init(self, **settings) -> FakeWandb:
+        self.told.append(("init", settings["project"], settings["id"], settings["resume"]))
+        return self
+
+    def define_metric(self, name: str, *, step_metric: str) -> None:
+        self.told.append(("metric", name, step_metric))
+
+    def log(self, values: dict) -> None:
+        self.told.append(("log", values))
+
+    def finish(self) -> None:
+        self.told.append(("finish",))
+
+
+def test_wandb_gets_the_numbers_with_a_step_of_their_kind(tmp_path, monkeypatch):
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    with MetricsLog(tmp_path, Logging(tensorboard=False, wandb="project")) as log:
+        log.write("train", 3, {"stage": "m", "reward": 0.5, "code": None})
+    assert fake.told[0] == ("init", "project", tmp_path.name, "allow")
+    assert ("metric", "train/*", "train/step") in fake.told
+    assert fake.told[-2:] == [("log", {"train/step": 3, "train/reward": 0.5}), ("finish",)]
+    assert not (tmp_path / "tensorboard").exists()
+
+
+def test_a_missing_wandb_is_named_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(RecipeError, match=r"logging\.wandb.*verdict-reward\[wandb\]"):
+        MetricsLog(tmp_path, Logging(tensorboard=False, wandb="project"))

@@ -91,11 +91,17 @@ def syntax_tree(source: str) -> ast.Module:
 
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a JSONL file, gzipped if its name ends in .gz. Raises DatasetError."""
+    for where, line in read_lines(path):
+        yield row_of(where, line)
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """FILE:LINE and text of each line that is not blank, gunzipped for .gz. Raises DatasetError."""
     try:
         with _opened(path) as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield Row(f"{path}:{number}", _object(f"{path}:{number}", line))
+                    yield f"{path}:{number}", line
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: {error}") from error
 
@@ -106,11 +112,12 @@ def _opened(path: Path) -> IO[str]:
     return path.open(encoding="utf-8")
 
 
-def _object(where: str, line: str) -> dict[str, Any]:
+def row_of(where: str, line: str) -> Row:
+    """A line's row. Raises DatasetError when it is not a JSON object."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{where}: not JSON: {error}") from None
     if not isinstance(found, dict):
         raise DatasetError(f"{where}: a row must be an object")
-    return found
+    return Row(where, found)

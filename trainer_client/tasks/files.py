@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,11 @@ def _question(path: Path, number: int, line: str) -> Question:
         raise TaskFileError(f"{where}: not JSON: {error}") from None
     if not isinstance(row, dict):
         raise TaskFileError(f"{where}: a row must be an object")
+    return question_of(row, where, benchmark=path.stem, number=number)
+
+
+def question_of(row: Mapping[str, Any], where: str, *, benchmark: str, number: int) -> Question:
+    """One row's question; `number` is its id where it has none. Raises TaskFileError, naming `where`."""
     label = _first(row, _LABEL_NAMES, where)
     try:
         request_of(label, "")
@@ -71,17 +76,17 @@ def _question(path: Path, number: int, line: str) -> Question:
     level = row.get("difficulty", 1)
     if isinstance(level, bool) or not isinstance(level, int):
         raise TaskFileError(f"{where}: difficulty: an integer is wanted, not {level!r}")
-    return Question(path.stem, str(row.get("id", number)), _prompt(row, label, where), label, level)
+    return Question(benchmark, str(row.get("id", number)), _prompt(row, label, where), label, level)
 
 
-def _first(row: dict[str, Any], names: tuple[str, ...], where: str) -> Any:
+def _first(row: Mapping[str, Any], names: tuple[str, ...], where: str) -> Any:
     for name in names:
         if row.get(name) is not None:
             return row[name]
     raise TaskFileError(f"{where}: one of {', '.join(names)} is required")
 
 
-def _prompt(row: dict[str, Any], label: Any, where: str) -> str:
+def _prompt(row: Mapping[str, Any], label: Any, where: str) -> str:
     if isinstance(row.get("prompt"), str):
         return str(row["prompt"])
     problem = _first(row, _PROBLEM_NAMES, where)
@@ -104,13 +109,16 @@ def read_problems(path: Path) -> list[Problem]:
     return list(found.values())
 
 
-def file_pool(path: Path, domain: Domain, count: int, seed: int, *, max_level: int = 99) -> list[Problem]:
-    """At most `count` problems of a domain up to `max_level`, in an order of the seed's.
+def file_pool(
+    path: Path, domain: Domain, count: int, seed: int, *, min_level: int = 0, max_level: int = 99
+) -> list[Problem]:
+    """At most `count` problems of a domain of these levels, in an order of the seed's.
 
     Raises TaskFileError when there is none.
     """
-    found = [one for one in read_problems(path) if one.domain == domain and one.level <= max_level]
+    known = (one for one in read_problems(path) if one.domain == domain)
+    found = [one for one in known if min_level <= one.level <= max_level]
     if not found:
-        raise TaskFileError(f"{path}: no {domain} problem of difficulty {max_level} or less")
+        raise TaskFileError(f"{path}: no {domain} problem of difficulty {min_level} to {max_level}")
     rng_of("file pool", path.name, domain, seed).shuffle(found)
     return found[:count]

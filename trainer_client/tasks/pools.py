@@ -22,9 +22,9 @@ def drafts(domain: Domain, rng: random.Random, *, held_out: bool) -> Iterator[Dr
 
 
 def problem_pool(
-    domain: Domain, count: int, seed: int, *, held_out: bool = False, max_level: int = 99
+    domain: Domain, count: int, seed: int, *, held_out: bool = False, min_level: int = 0, max_level: int = 99
 ) -> list[Problem]:
-    """`count` different problems of at most `max_level`, in a fixed random order.
+    """`count` different problems of these levels, in a fixed random order.
 
     Raises ValueError when the domain has fewer (it gives up after 200 draws for each one asked).
     """
@@ -33,11 +33,13 @@ def problem_pool(
     source = drafts(domain, rng, held_out=held_out)
     for _ in range(200 * count):
         problem = next(source).problem
-        if problem.level <= max_level:
+        if min_level <= problem.level <= max_level:
             found.setdefault(problem.key, problem)
         if len(found) == count:
             return list(found.values())
-    raise ValueError(f"{domain}: only {len(found)} different problems up to level {max_level}, {count} asked")
+    raise ValueError(
+        f"{domain}: only {len(found)} different problems of level {min_level} to {max_level}, {count} asked"
+    )
 
 
 def worked_examples(domain: Domain, seed: int, slip_rate: float) -> Iterator[WorkedExample]:

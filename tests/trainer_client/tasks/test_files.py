@@ -87,10 +87,16 @@ def test_a_pool_takes_one_domain_up_to_a_level_and_a_number(tmp_path):
 
 def test_a_pool_of_nothing_says_so(tmp_path):
     path = file(tmp_path, {"prompt": "p", "gold": "1", "difficulty": 8})
-    with pytest.raises(TaskFileError, match="no math problem of difficulty 7"):
+    with pytest.raises(TaskFileError, match="no math problem of difficulty 0 to 7"):
         file_pool(path, "math", 5, seed=0, max_level=7)
 
 
 def test_a_difficulty_must_be_an_integer(tmp_path):
     with pytest.raises(TaskFileError, match="difficulty"):
         read_problems(file(tmp_path, {"prompt": "p", "gold": "1", "difficulty": "hard"}))
+
+
+def test_a_hard_stage_leaves_out_the_easy(tmp_path):
+    rows = [{"id": str(level), "prompt": "p", "gold": "1", "difficulty": level} for level in range(9)]
+    found = file_pool(file(tmp_path, *rows), "math", 9, 0, min_level=5, max_level=7)
+    assert {problem.level for problem in found} == {5, 6, 7}

@@ -7,6 +7,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from trainer_client.datasets.rows import syntax_tree
+
 _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -25,10 +27,14 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 }
 
 
-def mutants(source: str, function: str, most: int) -> Iterator[str]:
-    """At most `most` mutants of the program, their faults spread evenly over the function's sites."""
-    tree = ast.parse(source)
-    sites = [node for node in ast.walk(_function(tree, function)) if _mutable(node)]
+def mutants(source: str, most: int, *, function: str = "") -> Iterator[str]:
+    """At most `most` mutants of a program, their faults spread evenly over its sites.
+
+    With `function` only over those of that function. A mutant may mean the same as the program. Raises
+    SyntaxError or ValueError for what is no Python program.
+    """
+    tree = syntax_tree(source)
+    sites = [node for node in ast.walk(_function(tree, function) if function else tree) if _mutable(node)]
     step = max(1, -(-len(sites) // most))
     for site in sites[::step]:
         mutant = copy.deepcopy(tree)

@@ -1,0 +1,284 @@
+"""`trainer_client curate` on real sets with planted faults, and on a million synthetic rows.
+
+    python -m bench.curation real --server 127.0.0.1:50051      # needs ../shared/data and a reward server
+    python -m bench.curation synthetic --rows 1000000           # needs neither
+
+`real` prints for each kind of planted fault how many were found by which rule, and every other rejected row;
+it fails when one is missed, when a row is lost that the clean set keeps, or when counts do not add up.
+`synthetic` prints rows a second for each step, the peak resident memory of the process, and beside it what
+`datasketch` (if it is installed) needs for near duplicates of the same rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+WORDS = [
+    f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("n", "rt", "lso", "mik", "dar", "vu")
+]
+PLANTED_EACH = 30
+Rows = list[dict[str, Any]]
+
+
+def main() -> None:
+    """Runs one of the two."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", choices=("real", "synthetic", "datasketch"))
+    parser.add_argument("--server", default="127.0.0.1:50051")
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--compared-rows", type=int, default=50_000, help="rows for datasketch")
+    parser.add_argument("--folder", type=Path, required=True, help="scratch; a gigabyte for a million rows")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    {"real": real, "synthetic": synthetic, "datasketch": datasketch}[options.kind](options)
+
+
+def real(options: argparse.Namespace) -> None:
+    """Clean rows once through the steps on text, then clean and damaged ones through all steps."""
+    sets = Sets(options.data, options.folder)
+    sets.write()
+    clean = curate(
+        sets.plan("clean", ("clean",), "golds = false\nreferences = false\n"), options.folder / "clean"
+    )
+    found = curate(
+        sets.plan("all", ("clean", "planted"), f'server = "{options.server}"\nmutants = 2\n'),
+        options.folder / "all",
+    )
+    missed = [
+        (where, rule, found.get(where))
+        for where, rule in sets.planted.items()
+        if found.get(where, ("", ""))[1] != rule
+    ]
+    others = {where: reason for where, reason in found.items() if where not in sets.planted}
+    on_text = {where: reason for where, reason in others.items() if reason[0] not in ("golds", "references")}
+    print("planted:", dict(Counter(sets.planted.values())), "missed:", missed)
+    print("other rows rejected:", dict(Counter(rule for _, rule in others.values())))
+    for where, reason in others.items():
+        print("  ", where, *reason)
+    lost = sorted(on_text.keys() ^ clean.keys())
+    print("rows on which clean and planted runs differ:", lost)
+    report = json.loads((options.folder / "all" / "report.json").read_text())
+    adds_up = report["raw"] == report["kept"] + len(found)
+    summary = {
+        "raw": report["raw"],
+        "kept": report["kept"],
+        "planted": len(sets.planted),
+        "missed": len(missed),
+    }
+    print(json.dumps(summary | {"lost": len(lost), "counts_add_up": adds_up}))
+    sys.exit(bool(missed or lost or not adds_up))
+
+
+def curate(plan: Path, out: Path) -> dict[str, tuple[str, str]]:
+    """Rejected rows: where -> step and rule."""
+    command = [sys.executable, "-m", "trainer_client", "curate", str(plan), "--out", str(out)]
+    subprocess.run(command, check=True)
+    rows = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
+    return {row["where"]: (row["step"], row["rule"]) for row in rows}
+
+
+class Sets:
+    """Real rows in two parts: those that stay as they are, and those that are damaged, each in its way."""
+
+    def __init__(self, data: Path, folder: Path) -> None:
+        self._folder, self._rng = folder, random.Random(0)
+        self._math = read(data / "math" / "gold_gsm8k_test.jsonl") + read(
+            data / "math" / "gold_math500.jsonl"
+        )
+        self._code = read(data / "code" / "mbpp.jsonl.gz")
+        self._humaneval = data / "code" / "humaneval.jsonl.gz"
+        self.planted: dict[str, str] = {}
+
+    def write(self) -> None:
+        """The files, and in `planted` which row of them must meet which rule."""
+        for rows in (self._math, self._code):
+            self._rng.shuffle(rows)
+        # Of math the long ones, so that a run of nine words is in them; the same rows make the benchmark.
+        wordy = [
+            row for row in self._math if len(row["problem"].split()) > 40 and "[asy]" not in row["problem"]
+        ]
+        taken = wordy[: 3 * PLANTED_EACH]
+        ids = {id(row) for row in taken}
+        clean = [row for row in self._math if id(row) not in ids]
+        secret, unreadable, broken = (taken[k::3] for k in range(3))
+        faulty, untested = self._code[:PLANTED_EACH], self._code[PLANTED_EACH : 2 * PLANTED_EACH]
+        self._lines("clean-math", clean)
+        self._lines("clean-code", self._code[2 * PLANTED_EACH :])
+        self._lines("benchmark", secret)
+        self._plant("planted-math", list(self._damaged_math(clean, secret, unreadable, broken)))
+        self._plant("planted-code", list(self._damaged_code(faulty, untested)))
+
+    def _damaged_math(
+        self, clean: Rows, secret: Rows, unreadable: Rows, broken: Rows
+    ) -> Iterator[tuple[str, dict[str, Any] | str]]:
+        doubled = [row for row in clean if "[asy]" not in row["problem"] and len(row["problem"].split()) > 40]
+        for row in doubled[:PLANTED_EACH]:
+            yield "exact_duplicate", row | {"problem": row["problem"].upper().replace(" ", "  ") + " "}
+        for row in doubled[PLANTED_EACH : 2 * PLANTED_EACH]:
+            yield "near_duplicate", row | {"problem": "Please read: " + row["problem"]}
+        for row in secret:
+            words = row["problem"].split()
+            yield (
+                "contaminated",
+                row | {"problem": " ".join(["Somebody said:", *words[: len(words) // 2], "Why?"])},
+            )
+        for row in unreadable:
+            yield "gold_unreadable", row | {"gold": "\\frac{" + str(row["gold"])}
+        for row in broken:
+            yield "broken_row", json.dumps(row)[:-20]
+
+    def _damaged_code(self, faulty: Rows, untested: Rows) -> Iterator[tuple[str, dict[str, Any]]]:
+        for row in faulty:
+            name = called(row)
+            yield "reference_fails", row | {"canonical_solution": f"def {name}(*given):\n    return None\n"}
+        for row in untested:
+            name = called(row)
+            yield "tests_too_weak", row | {"test_list": [f"assert {name} is not None"]}
+
+    def _plant(self, name: str, rows: list[tuple[str, Any]]) -> None:
+        path = self._lines(name, [row for _, row in rows])
+        self.planted |= {f"{path}:{number}": rule for number, (rule, _) in enumerate(rows, start=1)}
+
+    def _lines(self, name: str, rows: list[Any]) -> Path:
+        path = self._folder / f"{name}.jsonl"
+        path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+        return path
+
+    def plan(self, name: str, parts: tuple[str, ...], verifier: str) -> Path:
+        """A plan over the parts."""
+        sources = "".join(
+            f'[[source]]\nname = "{part}-{kind}"\nfiles = ["{self._folder}/{part}-{kind}.jsonl"]\n'
+            f'format = "{form}"\n'
+            for part in parts
+            for kind, form in (("math", "questions"), ("code", "mbpp"))
+        )
+        path = self._folder / f"{name}.toml"
+        path.write_text(
+            f'name = "{name}"\n{sources}[contamination]\n'
+            f'benchmarks = ["{self._folder}/benchmark.jsonl", "{self._humaneval}"]\n[verifier]\n{verifier}'
+        )
+        return path
+
+
+def read(path: Path) -> Rows:
+    """The rows of a file."""
+    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def called(row: dict[str, Any]) -> str:
+    """The function of a problem of MBPP: of those that the solution defines, the one its first test calls."""
+    defined = [part.partition("(")[0].strip() for part in row["canonical_solution"].split("def ")[1:]]
+    return next(name for name in defined if f"{name}(" in row["test_list"][0].replace(" (", "("))
+
+
+def synthetic(options: argparse.Namespace) -> None:
+    """A child curates the rows, so that its peak is its own."""
+    raw = options.folder / "raw.jsonl"
+    began = time.perf_counter()
+    planted = write_rows(raw, options.rows)
+    print(
+        f"{options.rows} rows, {raw.stat().st_size / 1e6:.0f} MB, "
+        f"written in {time.perf_counter() - began:.0f} s"
+    )
+    plan = options.folder / "plan.toml"
+    plan.write_text(
+        f'name = "synthetic"\n[[source]]\nname = "s"\nfiles = ["{raw}"]\n[filters]\nskip = ["non_english"]\n'
+        f'[contamination]\nbenchmarks = ["{options.folder}/benchmark.jsonl"]\n'
+        "[verifier]\ngolds = false\nreferences = false\n"
+    )
+    found = Counter(rule for _, rule in curate(plan, options.folder / "out").values())
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    report = json.loads((options.folder / "out" / "report.json").read_text())
+    seconds = {step["name"]: round(step["seconds"], 1) for step in report["steps"]}
+    print("planted", dict(planted), "found", dict(found))
+    ours = (spent.ru_utime + spent.ru_stime) / options.rows
+    summary = {
+        "rows": options.rows,
+        "seconds": seconds,
+        "rows_per_cpu_second": round(options.rows / (spent.ru_utime + spent.ru_stime)),
+        "peak_rss_bytes": spent.ru_maxrss * 1024,
+        "all_found": found == planted,
+    }
+    print(json.dumps(summary | compared(options, ours)))
+
+
+def compared(options: argparse.Namespace, our_seconds_per_row: float) -> dict[str, Any]:
+    """CPU seconds and memory a row of datasketch, if it is there: near duplicates alone against all steps."""
+    command = [sys.executable, "-m", "bench.curation", "datasketch", "--folder", str(options.folder)]
+    done = subprocess.run(
+        [*command, "--rows", str(options.compared_rows)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return {"datasketch": done.stderr.strip().splitlines()[-1]}
+    theirs = json.loads(done.stdout)
+    return {"datasketch": theirs, "cpu_ratio": round(theirs["cpu_seconds_per_row"] / our_seconds_per_row, 1)}
+
+
+def datasketch(options: argparse.Namespace) -> None:
+    """MinHashLSH over the same five-word runs with as many permutations, in one process."""
+    from datasketch import MinHash, MinHashLSH
+
+    from trainer_client.curation.text import words_of
+
+    index = MinHashLSH(threshold=0.8, num_perm=120)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    began, found = time.process_time(), 0
+    with (options.folder / "raw.jsonl").open() as file:
+        for row, line in zip(range(options.rows), file, strict=False):
+            try:
+                words = words_of(json.loads(line)["problem"])
+            except ValueError:
+                continue
+            sketch = MinHash(num_perm=120)
+            sketch.update_batch([" ".join(words[k : k + 5]).encode() for k in range(max(1, len(words) - 4))])
+            found += bool(index.query(sketch))
+            index.insert(str(row), sketch)
+    spent = time.process_time() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    per_row = {"cpu_seconds_per_row": spent / options.rows, "bytes_per_row": (peak - before) / options.rows}
+    print(json.dumps({"rows": options.rows, "found": found} | per_row))
+
+
+def write_rows(path: Path, count: int) -> Counter[str]:
+    """Random statements, of which 2 % are planted; how many of each kind."""
+    rng, planted = random.Random(0), Counter[str]()
+    kinds = ("exact_duplicate", "near_duplicate", "contaminated", "broken_row")
+    secret = [rng.choices(WORDS, k=40) for _ in range(100)]
+    with (path.parent / "benchmark.jsonl").open("w") as file:
+        file.writelines(json.dumps({"problem": " ".join(words), "gold": "1"}) + "\n" for words in secret)
+    seen: dict[str, list[list[str]]] = defaultdict(list)
+    with path.open("w") as file:
+        for number in range(count):
+            words = rng.choices(WORDS, k=rng.randrange(30, 70))
+            kind = kinds[number // 50 % 4] if number % 50 == 49 else ""
+            if kind.endswith("duplicate"):
+                earlier = seen[kind].pop()
+                words = earlier if kind == "exact_duplicate" else ["look", *earlier]
+            elif kind == "contaminated":
+                words = [*words, *rng.choice(secret)[5:15]]
+            elif number % 200 in (1, 2):
+                seen[kinds[number % 200 - 1]].append(words)
+            line = json.dumps({"id": number, "problem": " ".join(words), "gold": str(number)})
+            file.write((line[:-9] if kind == "broken_row" else line) + "\n")
+            planted.update([kind] if kind else [])
+    return planted
+
+
+if __name__ == "__main__":
+    main()
