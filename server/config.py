@@ -89,6 +89,10 @@ class Settings:
     ungradable_reward: str = _setting(
         "error", "what a dialect without `no reward` answers for a task at fault: a number, or error"
     )
+    page: str = _setting("on", "the page at / of the HTTP port: on or off", ("on", "off"))
+    recent_verdicts_bytes: int = _setting(
+        0, "memory for the page's recent verdicts with their completions; 0: none are kept"
+    )
     log_level: str = _setting("info", "least severe level that is logged", LOG_LEVELS)
     log_format: str = _setting("json", "one JSON object per line, or console for people", LOG_FORMATS)
 
@@ -182,6 +186,7 @@ _MAY_BE_ZERO = {
     "max_queue",
     "math_cache_bytes",
     "verdict_cache_bytes",
+    "recent_verdicts_bytes",
 }
 
 
