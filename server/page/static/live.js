@@ -64,7 +64,7 @@ function draw(live) {
   byId("version").textContent = `version ${live.version}`;
   const busy = live.in_flight > 0;
   const idle = !busy && (live.idle_seconds === null || live.idle_seconds > IDLE_SECONDS);
-  state(live.ready ? "good" : "limit", live.ready ? (idle ? "Ready, idle" : "Ready") : "Not ready");
+  state(live.ready ? "good" : "limit", live.ready ? (idle ? "Idle" : "Ready") : "Not ready");
   show(byId("idle"), live.ready && idle);
   byId("idle").textContent = live.idle_seconds === null
     ? "Idle: nothing has been asked since the server started."

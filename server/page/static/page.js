@@ -12,7 +12,7 @@ function view() {
   const named = location.hash.slice(1);
   const shown = VIEWS.includes(named) ? named : VIEWS[0];
   for (const name of VIEWS) {
-    show(byId(name), name === shown);
+    show(byId(`view-${name}`), name === shown);
     if (name === shown) byId(`tab-${name}`).setAttribute("aria-current", "page");
     else byId(`tab-${name}`).removeAttribute("aria-current");
   }

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -153,3 +154,7 @@ async def test_the_page_can_be_switched_off() -> None:
 )
 def test_only_what_shows_no_work_is_public(path: str, public: bool) -> None:
     assert is_public(path) is public
+
+
+def test_the_screenshot_in_the_docs_is_small(repository: Path) -> None:
+    assert (repository / "docs" / "page.png").stat().st_size < 200_000
