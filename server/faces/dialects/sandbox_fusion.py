@@ -1,4 +1,4 @@
-"""SandboxFusion's `/run_code`, `/submit` and `/v1/ping`, as verl, SkyRL and its own SDK call them.
+"""SandboxFusion's `/run_code` and `/v1/ping`, as verl, SkyRL and its own SDK call them.
 
 Facts of the wire are those of bytedance/SandboxFusion (469de08) and of verl's
 client (utils/reward_score/sandbox_fusion). What matters to a reward:
@@ -67,12 +67,13 @@ class RunCode(BaseModel):
 
 def routes(context: Context) -> Sequence[Route]:
     """The paths of this dialect."""
-    from server.faces.dialects import sandbox_fusion_submit
+    from server.faces.dialects import sandbox_fusion_jupyter, sandbox_fusion_submit
 
     return (
-        Route("POST", "/run_code", endpoint(context, _run_code, _on_error)),
+        Route("POST", "/run_code", endpoint(context, _run_code, on_error)),
         Route("GET", "/v1/ping", endpoint(context, _ping)),
         *sandbox_fusion_submit.routes(context),
+        *sandbox_fusion_jupyter.routes(context),
     )
 
 
@@ -202,7 +203,7 @@ def _return_code(run: pb.Execution) -> int:
     return run.exit_code or _KILLED
 
 
-def _on_error(error: RequestError) -> Response:
+def on_error(error: RequestError) -> Response:
     """What verl must try again is 504; a wrong request is FastAPI's 422."""
     if error.code is ErrorCode.INVALID_ARGUMENT:
         return json({"detail": error.message}, 422)
