@@ -9,7 +9,7 @@ from typing import Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import SandboxUnavailable
-from server import __version__
+from server import __version__, page
 from server.config import Settings, split_address
 from server.doctor import HostUnfit
 from server.errors import ErrorCode, RequestError, StartupError
@@ -18,10 +18,6 @@ from server.faces.http_face import HttpFace
 from server.faces.service import RewardService
 from server.logs import Bridge, Logged, Logger, make_logger
 from server.metrics import Measured, Metrics
-from server.page import routes as page
-from server.page.recent import RecentVerdicts
-from server.page.timeline import Timeline
-from server.page.watched import Watched
 
 # After the core has answered everything, what the transports get to write the answers out.
 _FLUSH_SECONDS = 2.0
@@ -60,10 +56,9 @@ class App:
         self._logger = logger or make_logger(settings.log_level, settings.log_format)
         self._bridge = Bridge(self._logger)
         metrics = Metrics(lambda: core.queue_depth, core.math_statistics)
-        recent = RecentVerdicts(settings.recent_verdicts_bytes)
-        service = Watched(Measured(Logged(Warm(core), self._logger), metrics), Timeline(), recent)
-        page_routes = page.routes(service, lambda: core.queue_depth) if settings.page == "on" else ()
-        self._http = HttpFace(service, settings, metrics.render, page_routes)
+        service = page.watched(Measured(Logged(Warm(core), self._logger), metrics), settings)
+        self._http = HttpFace(service, settings, metrics.render)
+        page.mount(self._http.app, service, settings, lambda: core.queue_depth)
         self._grpc = GrpcFace(service, settings)
 
     @property

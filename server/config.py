@@ -179,6 +179,7 @@ class Settings:
 
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
 _MAY_BE_ZERO = {
+    "recent_verdicts_bytes",
     "slots",
     "default_wall_seconds",
     "math_workers",
@@ -186,7 +187,6 @@ _MAY_BE_ZERO = {
     "max_queue",
     "math_cache_bytes",
     "verdict_cache_bytes",
-    "recent_verdicts_bytes",
 }
 
 

@@ -132,14 +132,9 @@ class HttpFace:
     """uvicorn around the application, in the caller's event loop and under the caller's signals."""
 
     def __init__(
-        self,
-        service: RewardService,
-        settings: Settings,
-        metrics: Callable[[], tuple[bytes, str]],
-        further: Sequence[Route] = (),
+        self, service: RewardService, settings: Settings, metrics: Callable[[], tuple[bytes, str]]
     ) -> None:
-        dialect_routes = _dialect_routes(service, settings)
-        self.app = build_app(Routes(service, settings, metrics), [*dialect_routes, *further])
+        self.app = build_app(Routes(service, settings, metrics), _dialect_routes(service, settings))
         self._address = settings.http
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None

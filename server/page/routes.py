@@ -67,11 +67,6 @@ def static_files() -> Mapping[str, StaticFile]:
     return {path.relative_to(STATIC).as_posix(): StaticFile.read(path) for path in paths}
 
 
-def is_public(path: str) -> bool:
-    """Whether a path of the page holds nothing of the server's work, so that it needs no API key."""
-    return path == "/" or path.startswith("/page/static/")
-
-
 def routes(service: Watched, queue_depth: Callable[[], int]) -> Sequence[Route]:
     """The page over a watched service; `queue_depth` gives the requests that wait for a slot."""
     page = Page(service, queue_depth)

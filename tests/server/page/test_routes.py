@@ -14,7 +14,7 @@ import pytest
 from server.app import App
 from server.config import Settings
 from server.logs import make_logger
-from server.page.routes import STATIC, is_public
+from server.page.routes import STATIC
 from tests.server.stub_core import FULL, StubCore
 
 
@@ -146,14 +146,6 @@ async def test_the_page_can_be_switched_off() -> None:
     async for page in page_of(page="off"):
         for path in ("/", "/page/live", "/page/verdicts", "/page/static/page.js"):
             assert (await page.get(path)).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("path", "public"),
-    [("/", True), ("/page/static/page.js", True), ("/page/live", False), ("/page/verdicts/1", False)],
-)
-def test_only_what_shows_no_work_is_public(path: str, public: bool) -> None:
-    assert is_public(path) is public
 
 
 def test_the_screenshot_in_the_docs_is_small(repository: Path) -> None:
