@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -66,6 +67,13 @@ def test_no_file_of_ours_names_another_host() -> None:
     for path in own:
         found = set(re.findall(r"https?://[^\s\"'`]+", path.read_text(encoding="utf-8")))
         assert found <= {"http://www.w3.org/2000/svg"}, path
+
+
+def test_every_file_is_shipped_with_the_package(repository: Path) -> None:
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+    globs = project["tool"]["setuptools"]["package-data"]["server.page"]
+    shipped = {path for glob in globs for path in STATIC.parent.glob(glob) if path.is_file()}
+    assert shipped == {path for path in STATIC.rglob("*") if path.is_file()}
 
 
 def test_no_file_of_ours_makes_markup_from_text() -> None:
