@@ -226,6 +226,7 @@ def test_a_full_queue_lowers_no_reward(after_full_queue: dict[str, float], name:
     assert after_full_queue[name] == 1.0
 
 
+@pytest.mark.timeout(240)  # below what any dialect holds the longest of these requests for
 async def test_clients_that_leave_take_their_programs_with_them(killable: Server) -> None:
     assert killable.process is not None
     async with httpx.AsyncClient(base_url=f"http://{killable.http}", timeout=PATIENCE_SECONDS) as web:
