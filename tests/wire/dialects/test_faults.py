@@ -105,7 +105,7 @@ async def open_r1(post: Post, program: str) -> float:
 async def code_judge(post: Post, program: str) -> float:
     body = {"submissions": [{"type": "python", "solution": program, "input": "3", "expected_output": "6"}]}
     answer = await tried(post, "/judge/long-batch", body, 1)
-    return float(answer["results"][0]["success"])
+    return float(bool(answer) and answer["results"][0]["success"])
 
 
 async def ms_swift(post: Post, program: str) -> float:
@@ -137,7 +137,9 @@ def program(seconds: float, mark: str) -> str:
     return f"{BUSY.format(seconds=seconds)}print(int(input()) * 2)  # {mark}"
 
 
-async def rewards_under(server: Server, fault: Callable[[], Awaitable[None]], mark: str) -> dict[str, float]:
+async def rewards_under(
+    server: Server, fault: Callable[[], Awaitable[None]], mark: str
+) -> dict[str, float | BaseException]:
     """Every client's reward for a right program, all at once, while `fault` happens."""
     async with httpx.AsyncClient(base_url=f"http://{server.http}", timeout=PATIENCE_SECONDS) as web:
 
@@ -147,15 +149,15 @@ async def rewards_under(server: Server, fault: Callable[[], Awaitable[None]], ma
         work = [trainer(post, program(0.3, f"{mark} {trainer.__name__}")) for trainer in TRAINERS]
         tasks = [asyncio.create_task(one) for one in work]
         await fault()
-        return dict(zip(NAMES, await asyncio.gather(*tasks), strict=True))
+        found = await asyncio.gather(*tasks, return_exceptions=True)  # one that raises fails for itself alone
+        return dict(zip(NAMES, found, strict=True))
 
 
-async def kill_twice(server: Server, victims: Callable[[int], list[int]]) -> None:
-    """Kills what is there once programs run, and what has come in its place."""
+async def kill_all(server: Server, victims: Callable[[int], list[int]]) -> None:
+    """Kills what is there once programs run."""
     assert server.process is not None
-    for _ in range(2):
-        while not (programs(server.process.pid) and kill(victims(server.process.pid))):
-            await asyncio.sleep(0.02)  # another process has no event for us
+    while not (programs(server.process.pid) and kill(victims(server.process.pid))):
+        await asyncio.sleep(0.02)  # another process has no event for us
 
 
 @pytest.fixture(scope="module")
@@ -169,22 +171,22 @@ def killable() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def after_killed_jails(killable: Server) -> dict[str, float]:
-    return asyncio.run(rewards_under(killable, lambda: kill_twice(killable, jails), "jails"))
+def after_killed_jails(killable: Server) -> dict[str, float | BaseException]:
+    return asyncio.run(rewards_under(killable, lambda: kill_all(killable, jails), "jails"))
 
 
 @pytest.fixture(scope="module")
-def after_killed_launchers(killable: Server) -> dict[str, float]:
-    return asyncio.run(rewards_under(killable, lambda: kill_twice(killable, launchers), "launchers"))
+def after_killed_launchers(killable: Server) -> dict[str, float | BaseException]:
+    return asyncio.run(rewards_under(killable, lambda: kill_all(killable, launchers), "launchers"))
 
 
 @pytest.fixture(scope="module")
-def after_full_queue() -> dict[str, float]:
+def after_full_queue() -> dict[str, float | BaseException]:
     with started("--languages", "python", "--slots", "1", "--max-queue", "1") as server:
         return asyncio.run(_with_full_queue(server))
 
 
-async def _with_full_queue(server: Server) -> dict[str, float]:
+async def _with_full_queue(server: Server) -> dict[str, float | BaseException]:
     filling = HttpClient(server.http)
 
     def long(number: int) -> dict[str, Any]:
@@ -212,17 +214,21 @@ async def _with_full_queue(server: Server) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_killed_jails_and_workers_lower_no_reward(after_killed_jails: dict[str, float], name: str) -> None:
+def test_killed_jails_and_workers_lower_no_reward(
+    after_killed_jails: dict[str, float | BaseException], name: str
+) -> None:
     assert after_killed_jails[name] == 1.0
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_killed_launchers_lower_no_reward(after_killed_launchers: dict[str, float], name: str) -> None:
+def test_killed_launchers_lower_no_reward(
+    after_killed_launchers: dict[str, float | BaseException], name: str
+) -> None:
     assert after_killed_launchers[name] == 1.0
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_full_queue_lowers_no_reward(after_full_queue: dict[str, float], name: str) -> None:
+def test_a_full_queue_lowers_no_reward(after_full_queue: dict[str, float | BaseException], name: str) -> None:
     assert after_full_queue[name] == 1.0
 
 
