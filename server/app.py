@@ -10,7 +10,7 @@ from typing import Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import SandboxUnavailable
-from server import __version__
+from server import __version__, page
 from server.auth import Keys
 from server.config import Settings, split_address
 from server.doctor import HostUnfit
@@ -74,10 +74,12 @@ class App:
         self._telemetry = telemetry_of(settings)
         if self._telemetry is not None:
             service = Traced(service, self._telemetry.provider)
+        service = page.watched(service, settings)
         path = settings.keys_path
         self._keys = Keys(path, self._on_keys_read) if path is not None else None
         callers, tls = Callers(self._keys), tls_of(settings)
         self._http = HttpFace(service, settings, metrics.render, callers=callers, tls=tls)
+        page.mount(self._http.app, service, settings, lambda: core.queue_depth)
         self._grpc = GrpcFace(service, settings, callers, tls)
 
     def reload_keys(self) -> None:

@@ -105,6 +105,10 @@ class Settings:
         "error", "what a dialect without `no reward` answers for a task at fault: a number, or error"
     )
     telemetry_endpoint: str = _setting("none", "OTLP/HTTP address that takes traces; none: none are made")
+    page: str = _setting("on", "the page at / of the HTTP port: on or off", ("on", "off"))
+    recent_verdicts_bytes: int = _setting(
+        0, "memory for the page's recent verdicts with their completions; 0: none are kept"
+    )
     log_level: str = _setting("info", "least severe level that is logged", LOG_LEVELS)
     log_format: str = _setting("json", "one JSON object per line, or console for people", LOG_FORMATS)
 
@@ -207,6 +211,7 @@ class Settings:
 
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
 _MAY_BE_ZERO = {
+    "recent_verdicts_bytes",
     "slots",
     "default_wall_seconds",
     "math_workers",

@@ -30,7 +30,7 @@ REGISTRY_HOSTS = [
         (b"download.pytorch", b".org"),
     ]
 ]
-BINARY = {".png", ".gz", ".zst", ".parquet", ".safetensors"}
+BINARY = {".png", ".woff2", ".gz", ".zst", ".parquet", ".safetensors"}
 
 
 def files_of_the_tree(repository: Path) -> list[Path]:

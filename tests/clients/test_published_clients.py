@@ -27,6 +27,7 @@ def test_the_sdk_of_sandbox_fusion(ask: Ask) -> None:
     assert found["ran"] == ["Success", "x\n"]
     assert found["broken"] == ["Failed", None]
     assert found["accepted"] is True
+    assert found["notebook"] == ["Success", "2\n", [{"text/plain": "3"}]]
 
 
 def test_openrlhf_gets_its_rewards(ask: Ask) -> None:

@@ -112,6 +112,7 @@ async def hold(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
         try:
             return await within(deadline, _as_coroutine(attempt))
         except RequestError as error:
+            _stop_if_cancelled()
             if error.code is ErrorCode.DRAINING:
                 raise RequestError(ErrorCode.DEADLINE_EXCEEDED, error.message) from None
             if error.code not in _NOT_NOW:
@@ -121,6 +122,13 @@ async def hold(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
                 raise RequestError(ErrorCode.DEADLINE_EXCEEDED, message) from None
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LAST_PAUSE_SECONDS)
+
+
+def _stop_if_cancelled() -> None:
+    """A fault on the way out may hide that the client has left; nothing is tried again for nobody."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _as_coroutine(attempt: Callable[[], Awaitable[T]]) -> T:

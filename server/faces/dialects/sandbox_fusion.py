@@ -1,4 +1,4 @@
-"""SandboxFusion's `/run_code`, `/submit` and `/v1/ping`, as verl, SkyRL and its own SDK call them.
+"""SandboxFusion's `/run_code` and `/v1/ping`, as verl, SkyRL and its own SDK call them.
 
 Facts of the wire are those of bytedance/SandboxFusion (469de08) and of verl's
 client (utils/reward_score/sandbox_fusion). What matters to a reward:
@@ -7,7 +7,8 @@ client (utils/reward_score/sandbox_fusion). What matters to a reward:
 - A time limit is `Failed` with `run_result.status` `TimeLimitExceeded`.
 - verl tries again on HTTP 504 only and takes every other fault for a wrong answer,
   so a request is held while the server is full, and ends as 504 before the client
-  gives up, which it does after compile_timeout + run_timeout + 10 s.
+  gives up, which it does after compile_timeout + run_timeout + 10 s. SkyRL's sends
+  neither a compile timeout nor files, and waits run_timeout + 2 s.
 
 Different from the original: a memory kill, which it does not know, is a `Finished`
 run with return code -9 and `limit_exceeded: "memory"` beside it; absolute paths
@@ -38,6 +39,8 @@ LANGUAGES = tuple(
 )
 # verl gives up 10 s after both timeouts; the answer must be on its way before.
 _CLIENT_MARGIN_SECONDS, _ANSWER_MARGIN_SECONDS = 10.0, 2.0
+# SkyRL gives up 2 s after run_timeout and asks its next server. It is known by what it leaves out.
+_SKYRL_MARGIN_SECONDS, _NOT_OF_SKYRL = 1.5, {"compile_timeout", "memory_limit_MB", "files", "fetch_files"}
 _KILLED = -9
 _LIMITS = {
     pb.MEMORY_LIMIT: "memory",
@@ -61,18 +64,21 @@ class RunCode(BaseModel):
     @property
     def patience_seconds(self) -> float:
         """How long the client is known to wait, less what the answer needs to get there."""
+        if not self.model_fields_set & _NOT_OF_SKYRL:
+            return self.run_timeout + _SKYRL_MARGIN_SECONDS
         client = self.compile_timeout + self.run_timeout + _CLIENT_MARGIN_SECONDS
         return client - _ANSWER_MARGIN_SECONDS
 
 
 def routes(context: Context) -> Sequence[Route]:
     """The paths of this dialect."""
-    from server.faces.dialects import sandbox_fusion_submit
+    from server.faces.dialects import sandbox_fusion_jupyter, sandbox_fusion_submit
 
     return (
-        Route("POST", "/run_code", endpoint(context, _run_code, _on_error)),
+        Route("POST", "/run_code", endpoint(context, _run_code, on_error)),
         Route("GET", "/v1/ping", endpoint(context, _ping)),
         *sandbox_fusion_submit.routes(context),
+        *sandbox_fusion_jupyter.routes(context),
     )
 
 
@@ -202,7 +208,7 @@ def _return_code(run: pb.Execution) -> int:
     return run.exit_code or _KILLED
 
 
-def _on_error(error: RequestError) -> Response:
+def on_error(error: RequestError) -> Response:
     """What verl must try again is 504; a wrong request is FastAPI's 422."""
     if error.code is ErrorCode.INVALID_ARGUMENT:
         return json({"detail": error.message}, 422)

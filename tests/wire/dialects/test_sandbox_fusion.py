@@ -12,7 +12,7 @@ CPP = "#include <iostream>\nint main() { int x; std::cin >> x; std::cout << x * 
 
 
 def run_code(web: httpx.Client, code: str, **fields: Any) -> dict[str, Any]:
-    answer = web.post("/run_code", json={"code": code, "language": "python", **fields})
+    answer = web.post("/run_code", json={"code": code, "language": "python", "compile_timeout": 60, **fields})
     assert answer.status_code == 200, answer.text
     return answer.json()
 

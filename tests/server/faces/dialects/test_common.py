@@ -52,6 +52,27 @@ async def test_work_that_outlasts_the_patience_is_cancelled() -> None:
     assert cancelled.is_set()
 
 
+async def test_a_fault_on_the_way_out_does_not_bring_back_work_that_was_given_up() -> None:
+    started = asyncio.Event()
+    attempts = 0
+
+    async def fails_when_cancelled() -> None:
+        nonlocal attempts
+        attempts += 1
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise RuntimeError("a bug of ours") from None
+
+    holding = asyncio.create_task(hold(fails_when_cancelled, 600))
+    await started.wait()
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    assert attempts == 1
+
+
 async def test_a_server_that_is_going_is_not_waited_for() -> None:
     with pytest.raises(RequestError) as caught:
         await hold(failing(1000, ErrorCode.DRAINING), 600)
