@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,18 +109,24 @@ def _times(pid: int) -> list[float]:
     return [int(field) / _TICKS_PER_SECOND for field in fields[11:15]]
 
 
-def server(*flags: str) -> contextlib.AbstractContextManager[Served]:
+def server(
+    *flags: str, environment: Mapping[str, str] | None = None
+) -> contextlib.AbstractContextManager[Served]:
     """A reward server on free ports, its log to /dev/null; stopped by SIGTERM at the end."""
     addresses = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--log-level", "error")
-    return listening("-m", "server", "serve", *addresses, *flags)
+    return listening("-m", "server", "serve", *addresses, *flags, environment=environment)
 
 
 @contextlib.contextmanager
-def listening(*arguments: str) -> Iterator[Served]:
+def listening(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
     """A Python process that prints `serving http=... grpc=...` once it listens; else RuntimeError."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("REWARD_SERVER_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("REWARD_SERVER_")}
     with subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**inherited, **(environment or {})},
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None

@@ -4,7 +4,7 @@
 
 The server is a process of its own, this one is the client; both share the machine's cores.
 
-flood  So many math and code requests in flight at once over gRPC, three times with other content: each is
+flood  So many math and code requests in flight at once over gRPC, several times with other content: each is
        answered once with the verdict that was due; queue and service time; the server's memory.
 code   Code verdicts over the wire beside the same programs through the sandbox alone, without a wire, a
        verdict or a queue; and what part of a verdict's CPU time is the server's own process.
@@ -111,19 +111,19 @@ async def judged(served: Served) -> int:
     return int(sum(float(line.split()[-1]) for line in lines if line.startswith("reward_verdicts_total")))
 
 
-async def measure_flood(math: int, code: int) -> dict[str, float]:
-    """Three floods; the timings are the last one's."""
-    figures: dict[str, float] = {"flood_math": math, "flood_code": code}
+async def measure_flood(math: int, code: int, floods: int) -> dict[str, float]:
+    """So many floods; the timings are the last one's."""
+    figures: dict[str, float] = {"flood_math": math, "flood_code": code, "floods": floods}
     with server() as served:
         await flood(served, fresh(math_request, 50) + fresh(code_request, 20))
         before, counted = served.resident_bytes(), await judged(served)
         resident, wrong = [], 0
-        for _ in range(3):
+        for _ in range(floods):
             result = await flood(served, fresh(code_request, code) + fresh(math_request, math))
             wrong += result.wrong
             resident.append(served.resident_bytes())
         figures["flood_wrong"] = wrong
-        figures["flood_answered_not_once"] = abs(await judged(served) - counted - 3 * (math + code))
+        figures["flood_answered_not_once"] = abs(await judged(served) - counted - floods * (math + code))
     figures |= {"flood_seconds": result.seconds, "flood_rss_idle_mib": before / 2**20}
     figures |= {f"flood_rss_{n + 1}_mib": value / 2**20 for n, value in enumerate(resident)}
     for task, phase in itertools.product(("math", "code"), ("queue", "service", "total")):
@@ -371,9 +371,15 @@ def flood_rows(f: dict[str, float]) -> list[Row]:
         ]
         rows.append((f"{phase}, ms, p50 / p99", cells[0], cells[1], ""))
     rows.append(
-        ("wrong, lost or doubled", f"{f['flood_wrong'] + f['flood_answered_not_once']:.0f}", "", "3 floods")
+        (
+            "wrong, lost or doubled",
+            f"{f['flood_wrong'] + f['flood_answered_not_once']:.0f}",
+            "",
+            f"{f['floods']:.0f} floods",
+        )
     )
-    resident = " / ".join(f"{f[f'flood_rss_{name}_mib']:.0f}" for name in ("idle", "1", "2", "3"))
+    names = ("idle", *range(1, int(f["floods"]) + 1))
+    resident = " / ".join(f"{f[f'flood_rss_{name}_mib']:.0f}" for name in names)
     rows.append(("server's memory, MiB: idle / after each flood", resident, "", ""))
     return rows
 
@@ -426,12 +432,13 @@ def main() -> None:
     )
     parser.add_argument("--math", type=int, default=5000, help="math requests in flight (default 5000)")
     parser.add_argument("--code", type=int, default=2000, help="code requests in flight (default 2000)")
+    parser.add_argument("--floods", type=int, default=3, help="how often (default 3)")
     parser.add_argument("--round", type=int, default=400, help="programs in a round of `code` (default 400)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--markdown", action="store_true")
     asked = parser.parse_args()
     parts = {
-        "flood": (lambda: measure_flood(asked.math, asked.code), flood_rows),
+        "flood": (lambda: measure_flood(asked.math, asked.code, asked.floods), flood_rows),
         "code": (lambda: measure_code(asked.round), code_rows),
         "math": (lambda: measure_math(asked.math), math_rows),
     }
