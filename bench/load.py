@@ -40,9 +40,9 @@ class Known:
 
 def math_request(number: int) -> Known:
     """A completion of some 1,500 characters and its gold; no two numbers share a pair of answers."""
-    gold, answer = _PAIRS[number % len(_PAIRS)](number)
-    right = number % 3 != 0
-    text = f"<think>{_THINKING}</think> The answer is $\\boxed{{{answer if right else answer + '1'}}}$."
+    pair, right = _PAIRS[number % len(_PAIRS)], number % 3 != 0
+    gold, answer = pair(number)[0], pair(number if right else number + 1)[1]
+    text = f"<think>{_THINKING}</think> The answer is $\\boxed{{{answer}}}$."
     task = pb.MathTask(gold=[gold])
     known = pb.VerifyRequest(id=f"math/{number}", run="bench", completion=text, math=task)
     return Known(known, "ACCEPTED" if right else "WRONG_ANSWER")

@@ -44,6 +44,9 @@ STATUS_CODES = {
 # with a bare RESOURCE_EXHAUSTED; between the two our own check answers TOO_LARGE with its ErrorInfo.
 _LIBRARY_CEILING_FACTOR = 2
 _LARGEST_LIBRARY_CEILING = (1 << 31) - 1
+# Calls wait inside the library until the event loop takes them, and those that wait longer than this it
+# resets as CANCELLED, without a word from us. Its default of 30 s is less than a burst may take.
+_UNTAKEN_SECONDS = 600
 
 M = TypeVar("M", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -93,6 +96,7 @@ class GrpcFace:
         return [
             ("grpc.max_receive_message_length", library_ceiling),
             ("grpc.max_send_message_length", -1),
+            ("grpc.server_max_unrequested_time_in_server", _UNTAKEN_SECONDS),
             # A second server on the same port is an error and not a silent sharer of its calls.
             ("grpc.so_reuseport", 0),
         ]
