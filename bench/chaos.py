@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -39,6 +40,7 @@ from trainer_client.retry import RetryPolicy
 
 MOST_GROWTH = 0.05
 CALLERS, STREAMERS, STREAM_LENGTH, LEAVERS = 12, 2, 24, 4
+VERDICTS_BETWEEN_KILLS = 8
 _PATIENCE = RetryPolicy(deadline_seconds=600.0, attempt_seconds=300.0, longest_wait_seconds=2.0)
 _SETTLE_SECONDS = 60.0
 _SLOW = (
@@ -189,14 +191,26 @@ class Chaos:
 
     async def _kill(self) -> None:
         kinds = {"jail": jails, "launcher": launchers, "worker or program's parent": templates}
-        while not self._stop.is_set():
-            for kind, found in kinds.items():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), self._every)
-                if victims := found(self._served.pid):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(self._random.choice(victims), signal.SIGKILL)
-                        self.report.kills[kind] += 1
+        for kind, found in itertools.cycle(kinds.items()):
+            await self._until_next_kill()
+            if self._stop.is_set():
+                return
+            if victims := found(self._served.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._random.choice(victims), signal.SIGKILL)
+                    self.report.kills[kind] += 1
+
+    async def _until_next_kill(self) -> None:
+        """The time between two kills, and some verdicts.
+
+        On a machine so busy that a launcher takes longer to start than the time between two kills,
+        nothing but its starts would be seen.
+        """
+        enough = self.report.verdicts + VERDICTS_BETWEEN_KILLS
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), self._every)
+        while self.report.verdicts < enough and not self._stop.is_set():
+            await asyncio.sleep(0.1)
 
 
 def _children(pids: Sequence[int], root: int) -> list[int]:

@@ -14,4 +14,4 @@ async def test_kills_and_vanishing_clients_change_no_verdict(own_server_allowed:
     assert report.left == {}
     assert report.verdicts > 0
     assert report.vanished > 0
-    assert report.kills["launcher"] > 0
+    assert sum(report.kills.values()) > 0
