@@ -42,6 +42,8 @@ _CHANNEL_OPTIONS = (
     # Our own policy decides when to ask again, and it must be the only one.
     ("grpc.enable_retries", 0),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    # A name with several addresses (`dns:///...`) is several replicas: calls go round.
+    ("grpc.lb_policy_name", "round_robin"),
 )
 
 

@@ -49,6 +49,9 @@ STATUS_CODES = {
 _LIBRARY_CEILING_FACTOR = 2
 _LARGEST_LIBRARY_CEILING = (1 << 31) - 1
 _FEWEST_STREAMS = 1000
+# Calls wait inside the library until the event loop takes them, and those that wait longer than this it
+# resets as CANCELLED, without a word from us. Its default of 30 s is less than a burst may take.
+_UNTAKEN_SECONDS = 600
 
 M = TypeVar("M", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -116,6 +119,7 @@ class GrpcFace:
             ("grpc.compression_enabled_algorithms_bitset", 1),
             # A client holds back by itself what is beyond this on its connection, at no cost here.
             ("grpc.max_concurrent_streams", self._most_streams),
+            ("grpc.server_max_unrequested_time_in_server", _UNTAKEN_SECONDS),
             # A second server on the same port is an error and not a silent sharer of its calls.
             ("grpc.so_reuseport", 0),
         ]

@@ -279,51 +279,97 @@ _TEXT_BYTES_FIELDS = {"reward.v1.Execution.stdout", "reward.v1.Execution.stderr"
 
 # Writing: message -> plain values
 
+_Convert = Callable[[Any], Any]
+_Put = Callable[[Message, dict[str, Any]], None]
+
 
 def to_json(message: Message) -> Any:
     """Plain values of a message, ready for any JSON writer."""
-    if message.DESCRIPTOR.full_name == "reward.v1.Checker" and message.WhichOneof("kind") == "name":
+    descriptor = message.DESCRIPTOR
+    if descriptor.full_name == "reward.v1.Checker" and message.WhichOneof("kind") == "name":
         return message.name  # type: ignore[attr-defined]  # a Checker, as the line above found
     result: dict[str, Any] = {}
-    for field in _fields(message.DESCRIPTOR).values():
-        if _is_map(field):
-            result[field.name] = _map_out(message, field)
-        elif field.is_repeated:
-            result[field.name] = [_value_out(field, item) for item in getattr(message, field.name)]
-        elif not field.has_presence or message.HasField(field.name):
-            _put(result, field, getattr(message, field.name))
-        elif field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE and _is_optional(field):
-            result[field.name] = None
+    for put in _puts(descriptor):
+        put(message, result)
     return result
 
 
-def _put(result: dict[str, Any], field: FieldDescriptor, value: Any) -> None:
-    if field.full_name in _JSON_TEXT_FIELDS and not value:
-        return  # left out, which is not the value null
-    if field.full_name not in _TEXT_BYTES_FIELDS:
-        result[field.name] = _value_out(field, value)
-        return
-    result[field.name] = value.decode("utf-8", "replace")
-    if result[field.name].encode("utf-8") != value:
-        result[f"{field.name}_base64"] = base64.b64encode(value).decode("ascii")
+@cache
+def _puts(descriptor: Any) -> tuple[_Put, ...]:
+    """One function for each field: what a field is like is asked once, and not for every message."""
+    return tuple(_put_of(field) for field in _fields(descriptor).values())
 
 
-def _map_out(message: Message, field: FieldDescriptor) -> dict[str, Any]:
-    value_field = _fields(field.message_type)["value"]
-    items = getattr(message, field.name).items()
-    return {key: _value_out(value_field, item) for key, item in sorted(items)}
-
-
-def _value_out(field: FieldDescriptor, value: Any) -> Any:
+def _put_of(field: FieldDescriptor) -> _Put:
+    if field.full_name in _TEXT_BYTES_FIELDS:
+        return _put_text_bytes(field.name)
     if field.full_name in _JSON_TEXT_FIELDS:
-        return json.loads(value)
+        return _put_json_text(field.name)
+    if _is_map(field):
+        return _put_map(field.name, _convert_of(_fields(field.message_type)["value"]))
+    if field.is_repeated:
+        return _put_list(field.name, _convert_of(field))
+    absent_is_null = _is_optional(field) and field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE
+    return _put_single(field.name, _convert_of(field), field.has_presence, absent_is_null)
+
+
+def _put_single(name: str, convert: _Convert | None, has_presence: bool, absent_is_null: bool) -> _Put:
+    def put(message: Message, result: dict[str, Any]) -> None:
+        if not has_presence or message.HasField(name):
+            value = getattr(message, name)
+            result[name] = value if convert is None else convert(value)
+        elif absent_is_null:
+            result[name] = None
+
+    return put
+
+
+def _put_list(name: str, convert: _Convert | None) -> _Put:
+    def put(message: Message, result: dict[str, Any]) -> None:
+        items = getattr(message, name)
+        result[name] = list(items) if convert is None else [convert(item) for item in items]
+
+    return put
+
+
+def _put_map(name: str, convert: _Convert | None) -> _Put:
+    def put(message: Message, result: dict[str, Any]) -> None:
+        items = sorted(getattr(message, name).items())
+        result[name] = {key: value if convert is None else convert(value) for key, value in items}
+
+    return put
+
+
+def _put_json_text(name: str) -> _Put:
+    def put(message: Message, result: dict[str, Any]) -> None:
+        if text := getattr(message, name):  # left out, which is not the value null
+            result[name] = json.loads(text)
+
+    return put
+
+
+def _put_text_bytes(name: str) -> _Put:
+    def put(message: Message, result: dict[str, Any]) -> None:
+        value = getattr(message, name)
+        result[name] = value.decode("utf-8", "replace")
+        if result[name].encode("utf-8") != value:
+            result[f"{name}_base64"] = _base64(value)
+
+    return put
+
+
+def _convert_of(field: FieldDescriptor) -> _Convert | None:
+    """What makes a value plain; None where it is so already."""
     if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
-        return to_json(value)
+        return to_json
     if field.type == FieldDescriptor.TYPE_ENUM:
-        return next((item.name for item in _enum_values(field) if item.number == value), value)
-    if field.type == FieldDescriptor.TYPE_BYTES:
-        return base64.b64encode(value).decode("ascii")
-    return value
+        names = {item.number: item.name for item in _enum_values(field)}
+        return lambda number: names.get(number, number)
+    return _base64 if field.type == FieldDescriptor.TYPE_BYTES else None
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
 
 
 @cache

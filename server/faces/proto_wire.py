@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -30,13 +31,20 @@ def parse(body: bytes, kind: type[M], ceiling: int) -> M:
 
 def _refuse_two_members(body: bytes, message: Message) -> None:
     """Protobuf lets the last member of a oneof win; which task was meant is not ours to guess."""
-    oneofs = [oneof for oneof in message.DESCRIPTOR.oneofs if len(oneof.fields) > 1]
-    if not oneofs:
+    choices = _choices(message.DESCRIPTOR)
+    if not choices:
         return
     # Read as a message that knows no field, every top-level field is an unknown one.
     unknown: Any = UnknownFieldSet(pb.GetCapabilitiesRequest.FromString(body))
     sent = {field.field_number for field in unknown}
-    for oneof in oneofs:
-        given = [field.name for field in oneof.fields if field.number in sent]
+    for members in choices:
+        given = [name for number, name in members.items() if number in sent]
         if len(given) > 1:
             raise invalid(given[-1], f"only one of {' and '.join(given)} may be given")
+
+
+@cache
+def _choices(descriptor: Any) -> list[dict[int, str]]:
+    """The members of each oneof, names by field number; walking the descriptors costs more than parsing."""
+    oneofs = [oneof for oneof in descriptor.oneofs if len(oneof.fields) > 1]
+    return [{field.number: field.name for field in oneof.fields} for oneof in oneofs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import grpc
@@ -14,8 +15,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status.rpc_status import GRPC_DETAILS_METADATA_KEY, code_to_grpc_status_code
 
 from protos.reward.v1 import reward_pb2 as pb
+from protos.reward.v1 import reward_pb2_grpc
 from server.config import Settings
 from server.errors import ErrorCode, StartupError
+from server.faces import grpc_face
 from server.faces.grpc_face import STATUS_CODES, GrpcFace
 from tests.server.conftest import MIB, Running
 from tests.server.stub_core import FAULTY, FULL, HELD, StubCore
@@ -200,3 +203,21 @@ async def test_a_port_in_use_is_a_startup_error(running: Running) -> None:
 
 def test_every_error_code_has_a_status() -> None:
     assert set(STATUS_CODES) == set(ErrorCode)
+
+
+async def test_how_long_calls_may_wait_for_the_event_loop_is_ours_to_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library's 30 s reset calls of a large burst; with 1 s the same is seen sooner."""
+    monkeypatch.setattr(grpc_face, "_UNTAKEN_SECONDS", 1)
+    core = StubCore()
+    await core.start()
+    face = GrpcFace(core, Settings(grpc="127.0.0.1:0"))
+    await face.start()
+    with grpc.insecure_channel(f"127.0.0.1:{face.port}") as channel:
+        stub = reward_pb2_grpc.RewardServiceStub(channel)
+        calls = [stub.Verify.future(math()) for _ in range(20)]
+        time.sleep(4)  # this is the server's loop
+        ended = await asyncio.to_thread(lambda: [call.exception() for call in calls])
+    assert {error.code() for error in ended if error} == {grpc.StatusCode.CANCELLED}
+    await face.stop(0)

@@ -1,0 +1,141 @@
+"""What the service benches share: requests whose verdicts are known, a server, its costs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from protos.reward.v1 import reward_pb2 as pb
+from tests.leaks import descendants
+
+ROOT = Path(__file__).resolve().parents[1]
+STOP_SECONDS = 60
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_THINKING = (
+    "We set up the equation, collect the terms and check the cases one by one. " * 20
+)  # 1,500 characters
+_CASES = tuple((f"{n}\n", f"{2 * n}\n") for n in range(1, 6))
+_PROGRAMS = (
+    ("ACCEPTED", "for line in open(0):\n    print(int(line) * 2)"),
+    ("ACCEPTED", "n = int(input())\nprint(sum(n for _ in range(2)))"),
+    ("WRONG_ANSWER", "n = int(input())\nprint(n * 2 if n < 4 else 0)"),
+    ("RUNTIME_ERROR", "print([0, 2, 4][int(input())])"),
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A request and the status that its verdict must have."""
+
+    request: pb.VerifyRequest
+    status: str
+
+
+def math_request(number: int) -> Known:
+    """A completion of some 1,500 characters and its gold; no two numbers share a pair of answers."""
+    pair, right = _PAIRS[number % len(_PAIRS)], number % 3 != 0
+    gold, answer = pair(number)[0], pair(number if right else number + 1)[1]
+    text = f"<think>{_THINKING}</think> The answer is $\\boxed{{{answer}}}$."
+    task = pb.MathTask(gold=[gold])
+    known = pb.VerifyRequest(id=f"math/{number}", run="bench", completion=text, math=task)
+    return Known(known, "ACCEPTED" if right else "WRONG_ANSWER")
+
+
+_PAIRS: Sequence[Callable[[int], tuple[str, str]]] = (
+    lambda n: (str(n + 10), str(n + 10)),
+    lambda n: (f"\\frac{{{2 * n + 1}}}{{2}}", f"{n}.5"),
+    lambda n: (f"({n}, {n + 1})", f"({n},{n + 1})"),
+    lambda n: (f"{n + 2}\\sqrt{{3}}", f"{n + 2} \\sqrt{{3}}"),
+)
+
+
+def code_request(number: int) -> Known:
+    """A Python program of its own and five tests; one in four fails at the third or fourth of them."""
+    status, source = _PROGRAMS[number % len(_PROGRAMS)]
+    cases = [pb.StdioCase(input=given, output=wanted) for given, wanted in _CASES]
+    task = pb.CodeTask(language="python", stdio=pb.StdioTests(cases=cases))
+    known = pb.VerifyRequest(
+        id=f"code/{number}", run="bench", completion=f"```python\n{source}  # {number}\n```", code=task
+    )
+    return Known(known, status)
+
+
+def code_sources(numbers: Sequence[int]) -> list[str]:
+    """The programs of those requests."""
+    return [f"{_PROGRAMS[number % len(_PROGRAMS)][1]}  # {number}\n" for number in numbers]
+
+
+CODE_INPUTS = tuple(given.encode() for given, _ in _CASES)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A process that listens; `grpc` and `http` are host:port, empty where it does not speak it."""
+
+    process: subprocess.Popen[str]
+    http: str
+    grpc: str
+
+    @property
+    def pid(self) -> int:
+        """Of the process that owns the sockets."""
+        return self.process.pid
+
+    def own_cpu_seconds(self) -> float:
+        """Of this process alone: the event loop, and gRPC's and other libraries' threads."""
+        return sum(_times(self.pid)[:2])
+
+    def tree_cpu_seconds(self) -> float:
+        """Of this process, its living descendants and all that they have reaped."""
+        return sum(sum(_times(pid)) for pid in (self.pid, *descendants(self.pid)))
+
+    def resident_bytes(self) -> int:
+        """Of this process alone."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _times(pid: int) -> list[float]:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return [0.0]  # it ended while we looked; its parent has counted it
+    return [int(field) / _TICKS_PER_SECOND for field in fields[11:15]]
+
+
+def server(
+    *flags: str, environment: Mapping[str, str] | None = None
+) -> contextlib.AbstractContextManager[Served]:
+    """A reward server on free ports, its log to /dev/null; stopped by SIGTERM at the end."""
+    addresses = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--log-level", "error")
+    return listening("-m", "server", "serve", *addresses, *flags, environment=environment)
+
+
+@contextlib.contextmanager
+def listening(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """A Python process that prints `serving http=... grpc=...` once it listens; else RuntimeError."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("REWARD_SERVER_")}
+    with subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**inherited, **(environment or {})},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.fullmatch(r"serving http=(\S*) grpc=(\S*)\n", line)
+            if found is None:
+                raise RuntimeError(f"{' '.join(arguments)} did not start: {line!r}")
+            yield Served(process, found.group(1), found.group(2))
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_SECONDS)
+        finally:
+            process.kill()

@@ -1,0 +1,456 @@
+"""What the service adds to the work: requests in flight at once, code over the wire, math beside an echo.
+
+    python -m bench.service [--math N] [--code N] [--only flood|code|math ...] [--markdown]
+
+The server is a process of its own, this one is the client; both share the machine's cores.
+
+flood  So many math and code requests in flight at once over gRPC, several times with other content: each is
+       answered once with the verdict that was due; queue and service time; the server's memory.
+code   Code verdicts over the wire beside the same programs through the sandbox alone, without a wire, a
+       verdict or a queue; and what part of a verdict's CPU time is the server's own process.
+math   Math verdicts by gRPC stream and call and by HTTP batch and request, beside a FastAPI and a
+       grpc.aio echo of the same payload, in turns.
+
+Rates per second of wall time are what this machine gave while others used it too; CPU figures are the
+server process's own and change less. Prints a table for people and one JSON line last for machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import grpc.aio
+import httpx
+
+from bench.load import (
+    CODE_INPUTS,
+    ROOT,
+    Known,
+    Served,
+    code_request,
+    code_sources,
+    listening,
+    math_request,
+    server,
+)
+from protos.reward.v1 import reward_pb2 as pb
+
+CALL_SECONDS = 1800
+IN_FLIGHT = 256  # of single calls; a stream's window in the server is as large
+CHANNELS = 4
+BATCH = 256
+ROUNDS = 5
+_UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+_SERVICE = "/reward.v1.RewardService/"
+
+Row = tuple[str, str, str, str]
+_numbers = itertools.count(1)
+
+
+def fresh(make: Callable[[int], Known], count: int) -> list[Known]:
+    """Requests that no cache has seen."""
+    return [make(next(_numbers)) for _ in range(count)]
+
+
+# --- flood ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Flood:
+    """What came of one flood."""
+
+    verdicts: list[pb.Verdict]
+    wrong: int
+    seconds: float
+
+    def timings(self, task: str, phase: str) -> list[float]:
+        """Seconds of one phase, sorted: `queue`, `service` or `total`."""
+        found = [verdict.timing for verdict in self.verdicts if verdict.id.startswith(task)]
+        if phase == "service":
+            return sorted(timing.compile_seconds + timing.run_seconds for timing in found)
+        return sorted(getattr(timing, f"{phase}_seconds") for timing in found)
+
+
+async def flood(served: Served, known: Sequence[Known]) -> Flood:
+    """All of them in flight at once."""
+    channels = [grpc.aio.insecure_channel(served.grpc, options=_UNLIMITED) for _ in range(CHANNELS)]
+    calls = [
+        channel.unary_unary(f"{_SERVICE}Verify", pb.VerifyRequest.SerializeToString, pb.Verdict.FromString)
+        for channel in channels
+    ]
+    started = time.monotonic()
+    verdicts = await asyncio.gather(
+        *(calls[n % CHANNELS](item.request, timeout=CALL_SECONDS) for n, item in enumerate(known))
+    )
+    seconds = time.monotonic() - started
+    await asyncio.gather(*(channel.close() for channel in channels))
+    pairs = zip(verdicts, known, strict=True)
+    wrong = sum(not _is_due(verdict, item) for verdict, item in pairs)
+    return Flood(list(verdicts), wrong, seconds)
+
+
+def _is_due(verdict: pb.Verdict, item: Known) -> bool:
+    return verdict.id == item.request.id and pb.Status.Name(verdict.status) == item.status
+
+
+async def judged(served: Served) -> int:
+    """Verdicts that the server has counted."""
+    async with httpx.AsyncClient(base_url=f"http://{served.http}", timeout=60) as client:
+        lines = (await client.get("/metrics")).text.splitlines()
+    return int(sum(float(line.split()[-1]) for line in lines if line.startswith("reward_verdicts_total")))
+
+
+async def measure_flood(math: int, code: int, floods: int) -> dict[str, float]:
+    """So many floods; the timings are the last one's."""
+    figures: dict[str, float] = {"flood_math": math, "flood_code": code, "floods": floods}
+    with server() as served:
+        await flood(served, fresh(math_request, 50) + fresh(code_request, 20))
+        before, counted = served.resident_bytes(), await judged(served)
+        resident, wrong = [], 0
+        for _ in range(floods):
+            result = await flood(served, fresh(code_request, code) + fresh(math_request, math))
+            wrong += result.wrong
+            resident.append(served.resident_bytes())
+        figures["flood_wrong"] = wrong
+        figures["flood_answered_not_once"] = abs(await judged(served) - counted - floods * (math + code))
+    figures |= {"flood_seconds": result.seconds, "flood_rss_idle_mib": before / 2**20}
+    figures |= {f"flood_rss_{n + 1}_mib": value / 2**20 for n, value in enumerate(resident)}
+    for task, phase in itertools.product(("math", "code"), ("queue", "service", "total")):
+        timings = result.timings(task, phase)
+        figures[f"flood_{task}_{phase}_p50_ms"] = _quantile(timings, 0.5) * 1e3
+        figures[f"flood_{task}_{phase}_p99_ms"] = _quantile(timings, 0.99) * 1e3
+    return figures
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+# --- code ----------------------------------------------------------------------------------------
+
+_ALONE = "import bench.service as s, sys; s.run_alone(int(sys.argv[1]), int(sys.argv[2]))"
+
+
+def run_alone(first: int, count: int) -> None:
+    """Prints wall and CPU seconds of so many programs through the sandbox alone, as a process of its own."""
+    from sandbox.sandbox import Sandbox, SandboxConfig
+    from sandbox.types import Case, Limits, Outcome, Program
+    from server.locations import user_cache
+
+    sources = iter(code_sources(range(first, first + count)))
+
+    async def work(box: Sandbox) -> None:
+        for source in sources:
+            artefact = (await box.compile(Program("python", source))).artefact
+            assert artefact is not None
+            async with box.session(artefact, Limits()) as session:
+                for stdin in CODE_INPUTS:
+                    result = await session.run(Case(stdin))
+                    # Where a judge stops at the first failure, so does this.
+                    if result.outcome is not Outcome.OK or result.stdout.split() != [
+                        b"%d" % (2 * int(stdin))
+                    ]:
+                        break
+
+    async def main() -> float:
+        box = Sandbox(SandboxConfig(cache_directory=str(user_cache())))
+        await box.start()
+        started = time.monotonic()
+        await asyncio.gather(*(work(box) for _ in range(box.slots)))
+        seconds = time.monotonic() - started
+        await box.close()
+        return seconds
+
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(runner.run(main()))
+
+
+def alone(count: int) -> float:
+    """Wall seconds per program."""
+    first = next(_numbers)
+    for _ in range(count):
+        next(_numbers)
+    done = subprocess.run(
+        [sys.executable, "-c", _ALONE, str(first), str(count)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout.split()[-1]) / count
+
+
+async def measure_code(count: int) -> dict[str, float]:
+    """Rounds in turns; medians."""
+    wire, bare, own, tree = [], [], [], []
+    with server("--test-order", "given") as served:
+        await flood(served, fresh(code_request, 20))
+        for _ in range(ROUNDS):
+            bare.append(await asyncio.to_thread(alone, count))
+            known = fresh(code_request, count)
+            own_before, tree_before = served.own_cpu_seconds(), served.tree_cpu_seconds()
+            result = await flood(served, known)
+            assert result.wrong == 0, Counter(verdict.status for verdict in result.verdicts)
+            own.append((served.own_cpu_seconds() - own_before) / count)
+            tree.append((served.tree_cpu_seconds() - tree_before) / count)
+            wire.append(result.seconds / count)
+    return {
+        "code_alone_per_second": 1 / statistics.median(bare),
+        "code_wire_per_second": 1 / statistics.median(wire),
+        "code_wire_to_alone": statistics.median(b / w for b, w in zip(bare, wire, strict=True)),
+        "code_server_cpu_ms": statistics.median(own) * 1e3,
+        "code_tree_cpu_ms": statistics.median(tree) * 1e3,
+        "code_cores_per_front": statistics.median(tree) / statistics.median(own),
+    }
+
+
+# --- math ----------------------------------------------------------------------------------------
+
+Sender = Callable[[Served, Sequence[pb.VerifyRequest]], Awaitable[int]]
+
+
+async def by_stream(served: Served, requests: Sequence[pb.VerifyRequest]) -> int:
+    """One gRPC stream; the number of answers."""
+    bodies = [request.SerializeToString() for request in requests]
+
+    async def sent() -> AsyncIterator[bytes]:
+        for body in bodies:
+            yield body
+
+    async with grpc.aio.insecure_channel(served.grpc, options=_UNLIMITED) as channel:
+        answers = channel.stream_stream(f"{_SERVICE}VerifyStream")(sent())
+        return sum([1 async for _ in answers])
+
+
+async def by_call(served: Served, requests: Sequence[pb.VerifyRequest]) -> int:
+    """A gRPC call for each."""
+    bodies = iter([request.SerializeToString() for request in requests])
+    async with grpc.aio.insecure_channel(served.grpc, options=_UNLIMITED) as channel:
+        call = channel.unary_unary(f"{_SERVICE}Verify")
+
+        async def work() -> int:
+            return sum([1 for body in bodies if await call(body)])
+
+        return sum(await asyncio.gather(*(work() for _ in range(IN_FLIGHT))))
+
+
+def _as_json(request: pb.VerifyRequest) -> dict[str, object]:
+    task = {"gold": list(request.math.gold)}
+    return {"id": request.id, "run": request.run, "completion": request.completion, "math": task}
+
+
+async def by_batch(served: Served, requests: Sequence[pb.VerifyRequest]) -> int:
+    """HTTP batches, two at a time."""
+    parts = itertools.batched(requests, BATCH) if sys.version_info >= (3, 12) else _batched(requests)
+    bodies = iter([json.dumps({"requests": [_as_json(item) for item in part]}).encode() for part in parts])
+    return await _posted(served, "/v1/verify/batch", bodies, connections=2, answers_of=_count_entries)
+
+
+def _batched(requests: Sequence[pb.VerifyRequest]) -> Iterable[Sequence[pb.VerifyRequest]]:
+    return (requests[start : start + BATCH] for start in range(0, len(requests), BATCH))
+
+
+def _count_entries(content: bytes) -> int:
+    (entries,) = json.loads(content).values()
+    return len(entries)
+
+
+async def by_request(served: Served, requests: Sequence[pb.VerifyRequest]) -> int:
+    """An HTTP request for each."""
+    bodies = iter([json.dumps(_as_json(request)).encode() for request in requests])
+    return await _posted(served, "/v1/verify", bodies, connections=16, answers_of=lambda _: 1)
+
+
+async def _posted(
+    served: Served, path: str, bodies: Iterable[bytes], connections: int, answers_of: Callable[[bytes], int]
+) -> int:
+    """Bodies over so many connections kept open; a client of a few lines leaves the cores to the server."""
+    host, _, port = served.http.rpartition(":")
+
+    async def work() -> int:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        answers = 0
+        for body in bodies:
+            head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+            writer.write(f"{head}content-type: application/json\r\n\r\n".encode() + body)
+            answers += answers_of(await _response(reader))
+        writer.close()
+        await writer.wait_closed()
+        return answers
+
+    return sum(await asyncio.gather(*(work() for _ in range(connections))))
+
+
+async def _response(reader: asyncio.StreamReader) -> bytes:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    assert head.startswith(b"http/1.1 200"), head
+    length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+    return await reader.readexactly(length)
+
+
+SENDERS: dict[str, Sender] = {
+    "grpc_stream": by_stream,
+    "grpc_call": by_call,
+    "http_batch": by_batch,
+    "http_request": by_request,
+}
+
+
+async def measure_math(count: int) -> dict[str, float]:
+    """Rounds in turns; medians, and of the ratios the median of the rounds'."""
+    figures: dict[str, float] = {}
+    with server() as served, listening("-m", "bench.echo") as echo:
+        for name, sender in SENDERS.items():
+            await _sent(served, sender, BATCH)
+            rounds = [
+                (await _sent(echo, sender, count), await _sent(served, sender, count)) for _ in range(ROUNDS)
+            ]
+            figures |= _compared(name, rounds)
+    return figures
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one request: wall seconds, and CPU seconds of the serving process."""
+
+    wall: float
+    cpu: float
+
+
+async def _sent(served: Served, sender: Sender, count: int) -> Cost:
+    requests = [item.request for item in fresh(math_request, count)]
+    cpu, started = served.own_cpu_seconds(), time.monotonic()
+    answers = await sender(served, requests)
+    wall = time.monotonic() - started
+    assert answers == count, (answers, count)
+    return Cost(wall / count, (served.own_cpu_seconds() - cpu) / count)
+
+
+def _compared(name: str, rounds: Sequence[tuple[Cost, Cost]]) -> dict[str, float]:
+    middle = statistics.median
+    return {
+        f"math_{name}_echo_per_second": 1 / middle(echo.wall for echo, _ in rounds),
+        f"math_{name}_per_second": 1 / middle(ours.wall for _, ours in rounds),
+        f"math_{name}_to_echo": middle(echo.wall / ours.wall for echo, ours in rounds),
+        f"math_{name}_echo_cpu_us": middle(echo.cpu for echo, _ in rounds) * 1e6,
+        f"math_{name}_cpu_us": middle(ours.cpu for _, ours in rounds) * 1e6,
+        f"math_{name}_cpu_to_echo": middle(echo.cpu / ours.cpu for echo, ours in rounds),
+    }
+
+
+# --- report --------------------------------------------------------------------------------------
+
+
+def flood_rows(f: dict[str, float]) -> list[Row]:
+    """Title, math, code, remark."""
+    rows: list[Row] = [
+        (
+            f"{f['flood_math']:.0f} math, {f['flood_code']:.0f} code at once",
+            "math",
+            "code",
+            f"{f['flood_seconds']:.0f} s",
+        )
+    ]
+    for phase in ("queue", "service", "total"):
+        cells = [
+            " / ".join(f"{f[f'flood_{task}_{phase}_{q}_ms']:.0f}" for q in ("p50", "p99"))
+            for task in ("math", "code")
+        ]
+        rows.append((f"{phase}, ms, p50 / p99", cells[0], cells[1], ""))
+    rows.append(
+        (
+            "wrong, lost or doubled",
+            f"{f['flood_wrong'] + f['flood_answered_not_once']:.0f}",
+            "",
+            f"{f['floods']:.0f} floods",
+        )
+    )
+    names = ("idle", *range(1, int(f["floods"]) + 1))
+    resident = " / ".join(f"{f[f'flood_rss_{name}_mib']:.0f}" for name in names)
+    rows.append(("server's memory, MiB: idle / after each flood", resident, "", ""))
+    return rows
+
+
+def code_rows(f: dict[str, float]) -> list[Row]:
+    """Title, over the wire, sandbox alone, ratio."""
+    return [
+        ("code, 5 tests", "over the wire", "sandbox alone", "ratio"),
+        (
+            "programs per second",
+            f"{f['code_wire_per_second']:.1f}",
+            f"{f['code_alone_per_second']:.1f}",
+            f"{f['code_wire_to_alone']:.2f}",
+        ),
+        (
+            "CPU ms: server's process / whole tree / cores it feeds",
+            f"{f['code_server_cpu_ms']:.2f}",
+            f"{f['code_tree_cpu_ms']:.1f}",
+            f"{f['code_cores_per_front']:.1f}",
+        ),
+    ]
+
+
+def math_rows(f: dict[str, float]) -> list[Row]:
+    """Title, ours, echo, ratio."""
+    rows: list[Row] = [("math", "verdicts", "echo", "ratio")]
+    for name in SENDERS:
+        for unit, title in (("per_second", "per second"), ("cpu_us", "CPU us of the serving process")):
+            ratio = f[f"math_{name}_{'cpu_to_echo' if unit == 'cpu_us' else 'to_echo'}"]
+            ours, echo = f[f"math_{name}_{unit}"], f[f"math_{name}_echo_{unit}"]
+            rows.append((f"{name.replace('_', ' ')}, {title}", f"{ours:.0f}", f"{echo:.0f}", f"{ratio:.2f}"))
+    return rows
+
+
+def as_text(rows: Sequence[Row], *, markdown: bool) -> str:
+    """A table; the first row is its head."""
+    if markdown:
+        lines = ["| " + " | ".join(row) + " |" for row in rows]
+        return "\n".join([lines[0], "|---|---|---|---|", *lines[1:], ""])
+    return "\n".join(f"{row[0]:<56} {row[1]:>20} {row[2]:>16} {row[3]:>8}" for row in rows) + "\n"
+
+
+PARTS = ("flood", "code", "math")
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--math", type=int, default=5000, help="math requests in flight (default 5000)")
+    parser.add_argument("--code", type=int, default=2000, help="code requests in flight (default 2000)")
+    parser.add_argument("--floods", type=int, default=3, help="how often (default 3)")
+    parser.add_argument("--round", type=int, default=400, help="programs in a round of `code` (default 400)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--markdown", action="store_true")
+    asked = parser.parse_args()
+    parts = {
+        "flood": (lambda: measure_flood(asked.math, asked.code, asked.floods), flood_rows),
+        "code": (lambda: measure_code(asked.round), code_rows),
+        "math": (lambda: measure_math(asked.math), math_rows),
+    }
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    figures: dict[str, float] = {}
+    for name in asked.only:
+        measure, rows = parts[name]
+        found = asyncio.run(measure())
+        print(as_text(rows(found), markdown=asked.markdown), flush=True)
+        figures |= found
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+
+
+if __name__ == "__main__":
+    main()
