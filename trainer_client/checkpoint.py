@@ -71,8 +71,13 @@ def save_checkpoint(run: Path, policy: Policy, optimizer: torch.optim.Optimizer,
     )
     (draft / "position.json").write_text(json.dumps(asdict(position)))
     _sync_files(draft)
-    shutil.rmtree(folder, ignore_errors=True)
+    # What it replaces is moved away whole: half of it, left by a kill, would pass for a checkpoint.
+    replaced = root / "replaced"
+    shutil.rmtree(replaced, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, replaced)
     os.replace(draft, folder)
+    shutil.rmtree(replaced, ignore_errors=True)
     for old in find_checkpoints(run)[:-KEPT]:
         shutil.rmtree(old.folder)
     return folder
