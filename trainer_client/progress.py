@@ -52,7 +52,7 @@ def train_text(turn: Turn, values: Mapping[str, Any]) -> str:
         f"step {turn.step + 1:>4} {turn.stage.name}  reward {as_percent(values['reward'])}"
         f"  entropy {values['entropy']:.2f}  tokens {values['response_tokens']:.0f}"
         f"  truncated {as_percent(values['truncated'])}"
-        f"  waited {values['exposed_reward_seconds']:.2f} s{missing}"
+        f"  waited {values['exposed_reward_seconds']:.2f} of {values['step_seconds']:.2f} s{missing}"
     )
 
 

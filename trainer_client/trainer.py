@@ -112,8 +112,9 @@ class Trainer:
 
     def _step(self, turn: Turn) -> None:
         self._stop.check()
-        rollouts = self._roll_out(turn)
         began = time.perf_counter()
+        rollouts = self._roll_out(turn)
+        rolled_out = time.perf_counter()
         stage = turn.stage
         loss = self._recipe.loss
         rows = training_rows(
@@ -123,9 +124,15 @@ class Trainer:
             scale=loss.scale_advantages,
         )
         result = update_policy(self.policy, self._optimizer, rows, stage, self._recipe.compute, loss=loss)
+        updated = time.perf_counter()
         self._engine.sync(self.policy.model.named_parameters())
+        synced = time.perf_counter()
         self.position = Position("train", turn.step + 1)
-        values = train_metrics(turn, rollouts, result) | {"update_seconds": time.perf_counter() - began}
+        values = train_metrics(turn, rollouts, result) | {
+            "update_seconds": updated - rolled_out - result.old_logprob_seconds,
+            "sync_seconds": synced - updated,
+            "step_seconds": synced - began,
+        }
         self._metrics.write("train", turn.step, values)
         self._progress.train(turn, values)
         self._evaluate_if_due()
@@ -212,6 +219,8 @@ def train_metrics(turn: Turn, rollouts: Rollouts, result: UpdateResult) -> dict[
         "retries": sum(one.verdict.attempts - 1 for one in rollouts.judged),
         "sample_seconds": rollouts.sample_seconds,
         "exposed_reward_seconds": rollouts.exposed_seconds,
+        "hidden_reward_seconds": rollouts.hidden_seconds,
+        "old_logprob_seconds": result.old_logprob_seconds,
     }
 
 

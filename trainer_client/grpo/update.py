@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class UpdateResult:
     """What an update did. `logprob_gap` is the largest |sampler - trainer| of a token's log-probability.
 
     With several updates for a batch, `gradient_norm` is the last one's and `clipped` the share of tokens
-    whose ratio left the clipping range.
+    whose ratio left the clipping range; `old_logprob_seconds` is the pass that they need before the first.
     """
 
     gradient_norm: float
@@ -45,6 +46,7 @@ class UpdateResult:
     trained_rows: int
     denominator_tokens: int
     clipped: float = 0.0
+    old_logprob_seconds: float = 0.0
 
 
 def training_rows(
@@ -101,7 +103,9 @@ class _Update:
 
     def run(self, rows: Sequence[Row]) -> UpdateResult:
         parts = _split(rows, self._settings.updates_per_batch)
+        began = time.perf_counter()
         old = self._before(rows) if len(parts) > 1 else {}
+        before_seconds = time.perf_counter() - began
         norm = 0.0
         for part in parts:
             norm = self._step(part, old)
@@ -113,6 +117,7 @@ class _Update:
             trained_rows=len(telling),
             denominator_tokens=sum(map(_length, rows)),
             clipped=self._clipped_tokens / trained if trained else 0.0,
+            old_logprob_seconds=before_seconds,
         )
 
     def _before(self, rows: Sequence[Row]) -> dict[int, Tensor]:
