@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 from trainer_client.datasets.convert import add_arguments as add_conversion_arguments
 from trainer_client.errors import Interrupted, RecipeError, TrainerError
 from trainer_client.evaluation.command import add_arguments as add_evaluation_arguments
-from trainer_client.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_as_toml, shipped_recipes
+from trainer_client.recipe import (
+    DEFAULT_RECIPE,
+    ENGINES,
+    Recipe,
+    load_recipe,
+    recipe_as_toml,
+    shipped_recipes,
+)
 
 if TYPE_CHECKING:
     from trainer_client.client import RewardClient
@@ -62,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--server", metavar="HOST:PORT", help="the reward server's gRPC address (overrides the recipe)"
     )
+    run.add_argument("--engine", help=f"who samples: {', '.join(ENGINES)} (overrides the recipe)")
     run.add_argument("--seed", type=int, help="overrides the recipe's seed")
     evaluation = commands.add_parser("eval", help="sample a model on benchmarks and judge the answers")
     add_evaluation_arguments(evaluation)
@@ -98,6 +106,10 @@ def _resolve(options: argparse.Namespace) -> Recipe:
         if options.seed < 0:
             raise RecipeError(f"--seed: must not be below 0, it is {options.seed}")
         recipe = replace(recipe, seed=options.seed)
+    if options.engine is not None:
+        if options.engine not in ENGINES:
+            raise RecipeError(f"--engine: {options.engine!r} is none of {', '.join(ENGINES)}")
+        recipe = replace(recipe, compute=replace(recipe.compute, engine=options.engine))
     if options.server:
         recipe = replace(recipe, rewards=replace(recipe.rewards, server=options.server))
     return recipe

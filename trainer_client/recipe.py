@@ -19,7 +19,7 @@ from trainer_client.errors import RecipeError
 from trainer_client.tasks.problem import DOMAINS, Domain
 
 DEFAULT_RECIPE = "tiny"
-ENGINES = ("transformers",)
+ENGINES = ("transformers", "vllm", "vllm_server")
 LOSSES = ("token_mean", "sequence_mean", "dr_grpo", "gspo", "cispo")
 
 
@@ -59,6 +59,23 @@ class Compute:
     micro_batch_size: int = 32
     gradient_clip: float = 1.0
     logprob_tolerance: float = 1e-2
+
+
+@dataclass(frozen=True)
+class VllmSettings:
+    """vLLM as the sampler, in process (`vllm`) or as a server that the trainer owns (`vllm_server`).
+
+    `python` is the interpreter of an environment that holds vLLM, for the server; empty: the trainer's own.
+    `cache_gigabytes` (GiB) holds keys and values on a CPU, `gpu_memory_share` is what vLLM may take of a GPU.
+    """
+
+    python: str = ""
+    dtype: str = "float32"
+    cache_gigabytes: int = 1
+    gpu_memory_share: float = 0.5
+    max_sequences: int = 256
+    eager: bool = True
+    start_seconds: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -135,6 +152,7 @@ class Recipe:
     model: ModelSettings = field(default_factory=ModelSettings)
     warm_start: WarmStart = field(default_factory=WarmStart)
     compute: Compute = field(default_factory=Compute)
+    vllm: VllmSettings = field(default_factory=VllmSettings)
     loss: Loss = field(default_factory=Loss)
     evaluation: Evaluation = field(default_factory=Evaluation)
     rewards: Rewards = field(default_factory=Rewards)
@@ -231,6 +249,7 @@ _GROUP: _Rule = (
 _RULES: dict[str, _Rule] = {
     "group_size": _GROUP,
     "slip_rate": _SHARE,
+    "gpu_memory_share": _SHARE,
     "seed": _NOT_NEGATIVE,
     "kind": (lambda value: value in LOSSES, f"must be one of {', '.join(LOSSES)}"),
     "sampler_weight_cap": _NOT_NEGATIVE,

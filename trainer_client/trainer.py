@@ -5,6 +5,7 @@ Read it from the bottom: `Trainer.run` is the whole story.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from trainer_client.progress import Progress
 from trainer_client.recipe import Recipe
 from trainer_client.rewards import Rollouts, roll_out
 from trainer_client.rollout import make_engine
+from trainer_client.rollout.agreement import assert_agreement
 from trainer_client.rollout.engine import SamplingSettings
 from trainer_client.schedule import Turn, sampling_seed, stage_starts, turns
 from trainer_client.stop import StopSignal
@@ -29,6 +31,7 @@ from trainer_client.warm_start import corpus, example_batches, learning_rate_at,
 
 START = Position("warm_start", 0)
 WARM_START_CHECKPOINT_STEPS = 200
+SYNC_PROBE_PROMPTS = 4
 
 
 def starting_policy(recipe: Recipe) -> Policy:
@@ -64,7 +67,7 @@ class Trainer:
         self._optimizer = self._new_optimizer()
         if checkpoint:
             checkpoint.restore_optimizer(self._optimizer)
-        self._engine = make_engine(recipe.compute.engine, self.policy)
+        self._engine = make_engine(recipe.compute.engine, self.policy, recipe.vllm)
         self._stage_ends = {
             first + stage.steps for (_, first), stage in zip(stage_starts(recipe), recipe.stage, strict=True)
         }
@@ -73,14 +76,13 @@ class Trainer:
 
     def run(self) -> None:
         """Goes from the position to the end of the recipe. Raises Interrupted when a signal comes."""
-        with MetricsLog(self._folder) as self._metrics:
+        with contextlib.closing(self._engine), MetricsLog(self._folder) as self._metrics:
             if self.position.phase == "warm_start":
                 self._warm_start()
                 self._begin_training()
             self._evaluate_if_due()
             for turn in turns(self._recipe, self.position.step):
                 self._step(turn)
-        self._engine.close()
         self.policy.save(self._folder / "model")
 
     def save(self) -> Path:
@@ -109,6 +111,7 @@ class Trainer:
         self._optimizer = self._new_optimizer()
         self.position = Position("train", 0)
         self.save()
+        self._sync(next(turns(self._recipe)))
 
     def _step(self, turn: Turn) -> None:
         self._stop.check()
@@ -125,12 +128,13 @@ class Trainer:
         )
         result = update_policy(self.policy, self._optimizer, rows, stage, self._recipe.compute, loss=loss)
         updated = time.perf_counter()
-        self._engine.sync(self.policy.model.named_parameters())
+        gap = self._sync(turn)
         synced = time.perf_counter()
         self.position = Position("train", turn.step + 1)
         values = train_metrics(turn, rollouts, result) | {
             "update_seconds": updated - rolled_out - result.old_logprob_seconds,
             "sync_seconds": synced - updated,
+            "sync_gap": gap,
             "step_seconds": synced - began,
         }
         self._metrics.write("train", turn.step, values)
@@ -141,6 +145,19 @@ class Trainer:
             or self.position.step % self._recipe.checkpoint_every_steps == 0
         ):
             self.save()
+
+    def _sync(self, turn: Turn) -> float:
+        """Hands the weights over; the largest difference that is left, in nats. Raises StaleSamplerError."""
+        self._engine.sync(self.policy.model.named_parameters())
+        if self._engine.shares_weights:
+            return 0.0
+        return assert_agreement(
+            self.policy,
+            self._engine,
+            [self.policy.prompt_ids(problem.prompt) for problem in turn.problems[:SYNC_PROBE_PROMPTS]],
+            seed=sampling_seed(self._recipe.seed, turn.step, "sync"),
+            tolerance=self._recipe.compute.logprob_tolerance,
+        )
 
     def _roll_out(self, turn: Turn) -> Rollouts:
         stage = turn.stage
