@@ -56,6 +56,13 @@ class MetricsLog:
                 self._board.add_scalar(f"{kind}/{key}", value, step)
 
 
+class NoMetrics:
+    """Stands where a process writes nothing, because another one does."""
+
+    def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """Nothing is written."""
+
+
 def rewind(path: Path, *, phase: str, step: int) -> None:
     """Takes back the lines that a resumed run writes again: those after `step` steps of `phase`."""
     kept = [line for line in read_metrics(path) if _is_before(line, phase, step)]

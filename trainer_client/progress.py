@@ -77,6 +77,22 @@ class PlainProgress:
         self.note(evaluation_text(step, values))
 
 
+class NoProgress:
+    """Shows nothing: another process does."""
+
+    def note(self, text: str) -> None:
+        """See `Progress`."""
+
+    def warm_start(self, step: int, loss: float) -> None:
+        """See `Progress`."""
+
+    def train(self, turn: Turn, values: Mapping[str, Any]) -> None:
+        """See `Progress`."""
+
+    def evaluated(self, step: int, values: Mapping[str, Any]) -> None:
+        """See `Progress`."""
+
+
 class LiveProgress:
     """Bars for warm start and stages with the latest numbers; evaluations scroll by above them."""
 

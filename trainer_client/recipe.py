@@ -20,6 +20,8 @@ from trainer_client.tasks.problem import DOMAINS, Domain
 
 DEFAULT_RECIPE = "tiny"
 ENGINES = ("transformers", "vllm", "vllm_server")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("float32", "bfloat16")
 LOSSES = ("token_mean", "sequence_mean", "dr_grpo", "gspo", "cispo")
 
 
@@ -52,13 +54,23 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class Compute:
-    """How the work is spread. `threads` are torch's; one leaves the other core to the reward server."""
+    """How the work is spread. `threads` are torch's; one leaves the other core to the reward server.
+
+    `micro_batch_tokens` bounds the completions' tokens in a backward pass as well as their number; 0: it
+    does not. None of `micro_batch_size`, `micro_batch_tokens`, `packing` and `activation_checkpointing`
+    changes the gradient.
+    """
 
     engine: str = "transformers"
     threads: int = 1
     micro_batch_size: int = 32
     gradient_clip: float = 1.0
     logprob_tolerance: float = 1e-2
+    device: str = "cpu"
+    precision: str = "float32"
+    micro_batch_tokens: int = 0
+    packing: bool = False
+    activation_checkpointing: bool = False
 
 
 @dataclass(frozen=True)
@@ -253,6 +265,9 @@ _RULES: dict[str, _Rule] = {
     "seed": _NOT_NEGATIVE,
     "kind": (lambda value: value in LOSSES, f"must be one of {', '.join(LOSSES)}"),
     "sampler_weight_cap": _NOT_NEGATIVE,
+    "device": (lambda value: value in DEVICES, f"must be one of {', '.join(DEVICES)}"),
+    "precision": (lambda value: value in PRECISIONS, f"must be one of {', '.join(PRECISIONS)}"),
+    "micro_batch_tokens": _NOT_NEGATIVE,
     "pinned_length": _NOT_NEGATIVE,
     "engine": (lambda value: value in ENGINES, f"must be one of {', '.join(ENGINES)}"),
 }

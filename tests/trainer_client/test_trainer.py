@@ -306,7 +306,7 @@ class ForgetfulEngine(ReplicaEngine):
 
 
 def with_engine(monkeypatch: pytest.MonkeyPatch, kind: type[ReplicaEngine]) -> None:
-    monkeypatch.setattr(trainer, "make_engine", lambda name, policy, vllm: kind(policy))
+    monkeypatch.setattr(trainer, "make_engine", lambda name, policy, vllm, replica: kind(policy))
 
 
 def test_a_sampler_with_weights_of_its_own_gives_the_same_curve(ruled, tmp_path, monkeypatch):

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from trainer_client.rollout.engine import RolloutEngine
 
 
-def make_engine(name: str, policy: Policy, vllm: VllmSettings | None = None) -> RolloutEngine:
-    """The engine that a recipe names in `compute.engine`. Raises RecipeError for one that cannot be had."""
-    if name == "transformers":
-        from trainer_client.rollout.transformers_engine import TransformersEngine
+def make_engine(
+    name: str, policy: Policy, vllm: VllmSettings | None = None, *, replica: bool = False
+) -> RolloutEngine:
+    """The engine that a recipe names in `compute.engine`. Raises RecipeError for one that cannot be had.
 
-        return TransformersEngine(policy)
+    `replica`, for a policy that will be sharded: the embedded engine then samples from a copy of its own.
+    """
+    if name == "transformers":
+        from trainer_client.rollout.transformers_engine import ReplicaEngine, TransformersEngine
+
+        return ReplicaEngine(policy) if replica else TransformersEngine(policy)
     if name == "vllm":
         from trainer_client.rollout.vllm_engine import VllmEngine
 

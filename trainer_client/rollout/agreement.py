@@ -15,33 +15,41 @@ import torch
 from trainer_client.errors import StaleSamplerError
 from trainer_client.grpo.batch import completion_logprobs, token_batch
 from trainer_client.model import Policy
-from trainer_client.rollout.engine import RolloutEngine, SamplingSettings
+from trainer_client.rollout.engine import Completion, RolloutEngine, SamplingSettings
 
 PROBE_TOKENS = 8
 
 
-def sampler_gap(policy: Policy, engine: RolloutEngine, prompts: Sequence[Sequence[int]], seed: int) -> float:
-    """Samples a few tokens for each prompt (token ids): the largest |sampler - trainer|, in nats.
+def draw_probe(engine: RolloutEngine, prompts: Sequence[Sequence[int]], seed: int) -> list[Completion]:
+    """A few sampled tokens for each prompt (token ids), in their order.
 
-    At temperature 1, so that likely and unlikely tokens are compared. A gap that is no number is infinite.
+    At temperature 1, so that likely and unlikely tokens are compared.
     """
-    settings = SamplingSettings(PROBE_TOKENS, 1.0, seed)
-    drawn = sorted(engine.sample(prompts, settings), key=lambda one: one.index)
+    drawn = engine.sample(prompts, SamplingSettings(PROBE_TOKENS, 1.0, seed))
+    return sorted(drawn, key=lambda one: one.index)
+
+
+def sampler_gap(policy: Policy, prompts: Sequence[Sequence[int]], drawn: Sequence[Completion]) -> float:
+    """The largest |sampler - trainer| of a drawn token's log-probability, in nats; infinite if no number."""
     batch = token_batch(prompts, [one.token_ids for one in drawn], policy.pad_id, policy.model.device)
     with torch.no_grad():
-        logprobs = completion_logprobs(policy, batch, settings.temperature)
+        logprobs = completion_logprobs(policy, batch, 1.0)
     largest = 0.0
     for row, completion in zip(logprobs.cpu(), drawn, strict=True):
         sampled = torch.tensor(completion.logprobs)
-        largest = max(largest, float((row[: len(sampled)] - sampled).abs().max().nan_to_num(torch.inf)))
+        gaps = (row[: len(sampled)] - sampled).abs().nan_to_num(nan=torch.inf)
+        largest = max(largest, float(gaps.max()))
     return largest
 
 
 def assert_agreement(
-    policy: Policy, engine: RolloutEngine, prompts: Sequence[Sequence[int]], *, seed: int, tolerance: float
+    policy: Policy, prompts: Sequence[Sequence[int]], drawn: Sequence[Completion], *, tolerance: float
 ) -> float:
-    """The gap after a hand-over. Raises StaleSamplerError when it is above `tolerance` nats."""
-    gap = sampler_gap(policy, engine, prompts, seed)
+    """The gap of a probe. Raises StaleSamplerError when it is above `tolerance` nats.
+
+    A sharded policy is run by all processes, so all must call it.
+    """
+    gap = sampler_gap(policy, prompts, drawn)
     if gap > tolerance:
         raise StaleSamplerError(
             f"after the weights were handed over, sampler and trainer disagree by {gap:.3g} nats on a token "
