@@ -114,7 +114,9 @@ make_venv() {
 
 # pip's own lines are many; those that tell a person how far it is are kept.
 pip_install() {
-  "$venv/bin/python" -u -m pip --disable-pip-version-check install -c constraints.txt --progress-bar off "$@" </dev/null |
+  local pins=(-c constraints.txt)
+  [ "$venv" != .vllm ] || pins=()
+  "$venv/bin/python" -u -m pip --disable-pip-version-check install "${pins[@]}" --progress-bar off "$@" </dev/null |
     sed -unE 's/^ *((Downloading|Building wheel|Installing collected).{0,90}).*/    \1/p'
 }
 
@@ -135,6 +137,25 @@ install_torch() {
   note "pip knows no CPU build of torch $version; taking the default one, which may be several GB"
   note "(to take the small one, set TORCH_INDEX_URL to PyTorch's index of CPU wheels)"
   pip_install "torch==$version" || fail_offline trainer
+}
+
+# --- vLLM's environment ------------------------------------------------------------------------
+
+# ensure_vllm: .vllm holds vLLM and the trainer at the versions of scripts/vllm.txt; false, with the reason said,
+# where it cannot be had. About 3.4 GB, and some minutes.
+ensure_vllm() {
+  local wanted
+  wanted=$(cat scripts/vllm.txt constraints.txt pyproject.toml | sha256sum | cut -c1-16)
+  if [ -f .vllm/.installed ] && [ "$(cat .vllm/.installed)" = "$wanted" ]; then note ".vllm is up to date"; return 0; fi
+  if [ "$install_allowed" = no ]; then note ".vllm is missing, and --no-install forbids to install it"; return 1; fi
+  find_python >/dev/null || { note ".vllm cannot be made: no Python 3.11 or newer"; return 1; }
+  step "installing vLLM's CPU build into .vllm (about 3.4 GB)"
+  local began=$SECONDS
+  (venv=.vllm && make_venv && install_torch &&
+    pip_install --no-deps -r scripts/vllm.txt && pip_install --no-deps -e .) ||
+    { note "vLLM could not be installed"; return 1; }
+  printf '%s\n' "$wanted" >.vllm/.installed
+  note ".vllm took $((SECONDS - began)) s and $(du -sm .vllm | cut -f1) MB"
 }
 
 fail_offline() {

@@ -48,10 +48,11 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell's `&` had it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _raise_stopped)
+    trainer, arguments = choose_trainer(arguments)
     folder, arguments = choose_run_folder(arguments, RUNS)
     try:
         with reward_server(folder) as grpc_address:
-            status = train(grpc_address, arguments)
+            status = train(trainer, grpc_address, arguments)
     except CannotGoOn as error:
         print(f"\ncannot go on: {error}", file=sys.stderr)
         status = 1
@@ -64,6 +65,13 @@ def main(arguments: Sequence[str]) -> int:
         print(f"ended {left_over} process(es) that the server had left over", file=sys.stderr)
     print(f"run folder: {folder}")
     return status
+
+
+def choose_trainer(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The trainer's command, another environment's where `--trainer PATH` comes first, and what is left."""
+    if arguments[:1] == ["--trainer"]:
+        return arguments[1], list(arguments[2:])
+    return _command("trainer_client"), list(arguments)
 
 
 def choose_run_folder(arguments: Sequence[str], runs: Path) -> tuple[Path, list[str]]:
@@ -120,9 +128,9 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> N
     raise CannotGoOn(f"the reward server {state}. The end of {log}:\n\n{tail}")
 
 
-def train(grpc_address: str, arguments: Sequence[str]) -> int:
+def train(trainer_command: str, grpc_address: str, arguments: Sequence[str]) -> int:
     """Runs the trainer until it ends and returns its exit status; a stop is handed on as SIGINT."""
-    command = [_command("trainer_client"), "run", "--server", grpc_address, *arguments]
+    command = [trainer_command, "run", "--server", grpc_address, *arguments]
     step(f"training: {' '.join(command)}")
     trainer = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     try:

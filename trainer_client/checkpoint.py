@@ -25,6 +25,8 @@ from trainer_client.model import Policy
 if TYPE_CHECKING:
     import torch
 
+    from trainer_client.parallel import World
+
 KEPT = 2
 
 
@@ -52,30 +54,70 @@ class Checkpoint:
         """Loads the optimizer's state, and torch's random state with it."""
         import torch
 
+        from trainer_client.parallel import load_optimizer_state
+
         state = torch.load(self.folder / "trainer.pt", weights_only=True)
-        optimizer.load_state_dict(state["optimizer"])
+        load_optimizer_state(optimizer, state["optimizer"])
         torch.set_rng_state(state["torch_rng"])
 
 
-def save_checkpoint(run: Path, policy: Policy, optimizer: torch.optim.Optimizer, position: Position) -> Path:
-    """Writes a checkpoint and removes all but the newest `KEPT`; returns its folder."""
+def save_checkpoint(
+    run: Path,
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    position: Position,
+    world: World | None = None,
+) -> Path:
+    """Writes a checkpoint and removes all but the newest `KEPT`; returns its folder.
+
+    With several processes all must call it; the first one gathers the shards in its memory and writes.
+    What is written does not depend on their number: a run can go on with another.
+    """
+    from trainer_client.parallel import World, whole_optimizer_state
+
+    world = world or World()
+    folder = run / "checkpoints" / f"{position.phase}-{position.step:06d}"
+    weights = gathered_weights(policy, world)
+    state = whole_optimizer_state(optimizer)
+    if world.is_first:
+        _write(folder, policy, weights, state, position)
+    world.gathered(None)  # none goes on before it is there
+    return folder
+
+
+def gathered_weights(policy: Policy, world: World) -> dict[str, Any] | None:
+    """A sharded policy's weights on the CPU, in the first process; None where nothing has to be gathered."""
+    from trainer_client.parallel import whole_weights
+
+    if world.size == 1:
+        return None
+    weights = {}
+    for name, weight in whole_weights(policy.model):
+        if world.is_first:
+            weights[name] = weight.detach().cpu()
+    return weights
+
+
+def _write(
+    folder: Path, policy: Policy, weights: dict[str, Any] | None, state: dict[str, Any], position: Position
+) -> None:
     import torch
 
-    root = run / "checkpoints"
-    folder, draft = root / f"{position.phase}-{position.step:06d}", root / "draft"
+    draft, replaced = folder.parent / "draft", folder.parent / "replaced"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    policy.save(draft)
-    torch.save(
-        {"optimizer": optimizer.state_dict(), "torch_rng": torch.get_rng_state()}, draft / "trainer.pt"
-    )
+    policy.save(draft, weights)
+    torch.save({"optimizer": state, "torch_rng": torch.get_rng_state()}, draft / "trainer.pt")
     (draft / "position.json").write_text(json.dumps(asdict(position)))
     _sync_files(draft)
-    shutil.rmtree(folder, ignore_errors=True)
+    # What it replaces is moved away whole: half of it, left by a kill, would pass for a checkpoint.
+    shutil.rmtree(replaced, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, replaced)
     os.replace(draft, folder)
-    for old in find_checkpoints(run)[:-KEPT]:
+    shutil.rmtree(replaced, ignore_errors=True)
+    for old in find_checkpoints(folder.parents[1])[:-KEPT]:
         shutil.rmtree(old.folder)
-    return folder
 
 
 def find_checkpoints(run: Path) -> list[Checkpoint]:

@@ -15,7 +15,14 @@ from trainer_client.curation.command import add_arguments as add_curation_argume
 from trainer_client.datasets.convert import add_arguments as add_conversion_arguments
 from trainer_client.errors import Interrupted, RecipeError, TrainerError
 from trainer_client.evaluation.command import add_arguments as add_evaluation_arguments
-from trainer_client.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_as_toml, shipped_recipes
+from trainer_client.recipe import (
+    DEFAULT_RECIPE,
+    ENGINES,
+    Recipe,
+    load_recipe,
+    recipe_as_toml,
+    shipped_recipes,
+)
 from trainer_client.reporting.command import add_arguments as add_report_arguments
 
 if TYPE_CHECKING:
@@ -64,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--server", metavar="HOST:PORT", help="the reward server's gRPC address (overrides the recipe)"
     )
+    run.add_argument("--engine", help=f"who samples: {', '.join(ENGINES)} (overrides the recipe)")
+    run.add_argument("--vllm-python", metavar="PATH", help="overrides the recipe's vllm.python")
     run.add_argument("--seed", type=int, help="overrides the recipe's seed")
     evaluation = commands.add_parser("eval", help="sample a model on benchmarks and judge the answers")
     add_evaluation_arguments(evaluation)
@@ -87,13 +96,19 @@ def _run(options: argparse.Namespace) -> int:
     from trainer_client.first_verdicts import show_first_verdicts
 
     with _connected(recipe) as client, _display(recipe) as progress:
-        if not options.resume:
+        if not options.resume and _is_first():
             _claim(folder, recipe)
             show_first_verdicts(recipe, client, progress)
         _prepare_libraries()
         _train(recipe, folder, client, progress, resume=options.resume)
-    print(f"done: {folder} (metrics.jsonl, report.png, model/, checkpoints/, tensorboard/)")
+    if _is_first():
+        print(f"done: {folder} (metrics.jsonl, report.png, model/, checkpoints/, tensorboard/)")
     return 0
+
+
+def _is_first() -> bool:
+    """Whether this is the only process, or the one of torchrun's that writes."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _resolve(options: argparse.Namespace) -> Recipe:
@@ -104,6 +119,12 @@ def _resolve(options: argparse.Namespace) -> Recipe:
         if options.seed < 0:
             raise RecipeError(f"--seed: must not be below 0, it is {options.seed}")
         recipe = replace(recipe, seed=options.seed)
+    if options.engine is not None:
+        if options.engine not in ENGINES:
+            raise RecipeError(f"--engine: {options.engine!r} is none of {', '.join(ENGINES)}")
+        recipe = replace(recipe, compute=replace(recipe.compute, engine=options.engine))
+    if options.vllm_python:
+        recipe = replace(recipe, vllm=replace(recipe.vllm, python=options.vllm_python))
     if options.server:
         recipe = replace(recipe, rewards=replace(recipe.rewards, server=options.server))
     return recipe
@@ -169,9 +190,11 @@ def _connected(recipe: Recipe) -> Iterator[RewardClient]:
 
 @contextlib.contextmanager
 def _display(recipe: Recipe) -> Iterator[Progress]:
-    from trainer_client.progress import LiveProgress, PlainProgress, is_terminal
+    from trainer_client.progress import LiveProgress, NoProgress, PlainProgress, is_terminal
 
-    if is_terminal():
+    if not _is_first():
+        yield NoProgress()
+    elif is_terminal():
         with LiveProgress(recipe) as progress:
             yield progress
     else:
@@ -181,6 +204,7 @@ def _display(recipe: Recipe) -> Iterator[Progress]:
 def _train(recipe: Recipe, folder: Path, client: RewardClient, progress: Progress, *, resume: bool) -> None:
     from trainer_client.checkpoint import newest_checkpoint
     from trainer_client.metrics import rewind
+    from trainer_client.parallel import leave_world
     from trainer_client.report import draw_report
     from trainer_client.stop import StopSignal
     from trainer_client.trainer import Trainer
@@ -188,6 +212,7 @@ def _train(recipe: Recipe, folder: Path, client: RewardClient, progress: Progres
     checkpoint = newest_checkpoint(folder) if resume else None
     if checkpoint:
         progress.note(f"going on from {checkpoint.folder}")
+    if checkpoint and _is_first():
         rewind(folder / "metrics.jsonl", phase=checkpoint.position.phase, step=checkpoint.position.step)
     with StopSignal() as stop:
         trainer = Trainer(recipe, folder, client, progress=progress, stop=stop, checkpoint=checkpoint)
@@ -199,4 +224,6 @@ def _train(recipe: Recipe, folder: Path, client: RewardClient, progress: Progres
             progress.note(f"go on with: trainer_client run --resume --out {folder}")
             raise
         finally:
-            draw_report(folder, recipe)
+            leave_world()
+            if _is_first():
+                draw_report(folder, recipe)

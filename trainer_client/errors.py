@@ -7,6 +7,7 @@
     ├── RecipeError          a recipe file that cannot be run; names the key at fault
     ├── CheckpointError      nothing to resume from, or a checkpoint of another recipe
     ├── VerifierMismatch     the server judges a known answer otherwise than it must
+    ├── SamplerError         the sampler's server failed or does not start
     ├── StaleSamplerError    sampler and trainer disagree about the policy
     └── Interrupted          a signal asked for the end
 
@@ -65,6 +66,10 @@ class RecipeError(TrainerError):
 
 class CheckpointError(TrainerError):
     """There is nothing to resume from, or it belongs to another recipe."""
+
+
+class SamplerError(TrainerError):
+    """The process that samples failed, died or does not start."""
 
 
 class StaleSamplerError(TrainerError):

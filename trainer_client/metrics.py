@@ -118,6 +118,13 @@ class MetricsLog:
             board.add(kind, step, numbers)
 
 
+class NoMetrics:
+    """Stands where a process writes nothing, because another one does."""
+
+    def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """Nothing is written."""
+
+
 def rewind(path: Path, *, phase: str, step: int) -> None:
     """Takes back the lines that a resumed run writes again: those after `step` steps of `phase`."""
     kept = [line for line in read_metrics(path) if _is_before(line, phase, step)]

@@ -58,9 +58,9 @@ class Policy:
         pad = self.tokenizer.pad_token_id
         return self.end_id if pad is None else int(pad)
 
-    def save(self, folder: Path) -> None:
-        """Writes weights and tokenizer as a Hugging Face checkpoint."""
-        self.model.save_pretrained(folder)
+    def save(self, folder: Path, weights: dict[str, Any] | None = None) -> None:
+        """Writes weights and tokenizer as a Hugging Face checkpoint; `weights` where the model is sharded."""
+        self.model.save_pretrained(folder, state_dict=weights)
         self.tokenizer.save_pretrained(folder)
 
 

@@ -52,7 +52,7 @@ def train_text(turn: Turn, values: Mapping[str, Any]) -> str:
         f"step {turn.step + 1:>4} {turn.stage.name}  reward {as_percent(values['reward'])}"
         f"  entropy {values['entropy']:.2f}  tokens {values['response_tokens']:.0f}"
         f"  truncated {as_percent(values['truncated'])}"
-        f"  waited {values['exposed_reward_seconds']:.2f} s{missing}"
+        f"  waited {values['exposed_reward_seconds']:.2f} of {values['step_seconds']:.2f} s{missing}"
     )
 
 
@@ -75,6 +75,22 @@ class PlainProgress:
     def evaluated(self, step: int, values: Mapping[str, Any]) -> None:
         """See `Progress`."""
         self.note(evaluation_text(step, values))
+
+
+class NoProgress:
+    """Shows nothing: another process does."""
+
+    def note(self, text: str) -> None:
+        """See `Progress`."""
+
+    def warm_start(self, step: int, loss: float) -> None:
+        """See `Progress`."""
+
+    def train(self, turn: Turn, values: Mapping[str, Any]) -> None:
+        """See `Progress`."""
+
+    def evaluated(self, step: int, values: Mapping[str, Any]) -> None:
+        """See `Progress`."""
 
 
 class LiveProgress:

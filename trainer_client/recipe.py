@@ -19,7 +19,9 @@ from trainer_client.errors import RecipeError
 from trainer_client.tasks.problem import DOMAINS, Domain
 
 DEFAULT_RECIPE = "tiny"
-ENGINES = ("transformers",)
+ENGINES = ("transformers", "vllm", "vllm_server")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("float32", "bfloat16")
 LOSSES = ("token_mean", "sequence_mean", "dr_grpo", "gspo", "cispo")
 
 
@@ -52,13 +54,40 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class Compute:
-    """How the work is spread. `threads` are torch's; one leaves the other core to the reward server."""
+    """How the work is spread. `threads` are torch's; one leaves the other core to the reward server.
+
+    `micro_batch_tokens` bounds the completions' tokens in a backward pass as well as their number; 0: it
+    does not. None of `micro_batch_size`, `micro_batch_tokens`, `packing` and `activation_checkpointing`
+    changes the gradient.
+    """
 
     engine: str = "transformers"
     threads: int = 1
     micro_batch_size: int = 32
     gradient_clip: float = 1.0
     logprob_tolerance: float = 1e-2
+    device: str = "cpu"
+    precision: str = "float32"
+    micro_batch_tokens: int = 0
+    packing: bool = False
+    activation_checkpointing: bool = False
+
+
+@dataclass(frozen=True)
+class VllmSettings:
+    """vLLM as the sampler, in process (`vllm`) or as a server that the trainer owns (`vllm_server`).
+
+    `python` is the interpreter of an environment that holds vLLM, for the server; empty: the trainer's own.
+    `cache_gigabytes` (GiB) holds keys and values on a CPU, `gpu_memory_share` is what vLLM may take of a GPU.
+    """
+
+    python: str = ""
+    dtype: str = "float32"
+    cache_gigabytes: int = 1
+    gpu_memory_share: float = 0.5
+    max_sequences: int = 256
+    eager: bool = True
+    start_seconds: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -161,6 +190,7 @@ class Recipe:
     model: ModelSettings = field(default_factory=ModelSettings)
     warm_start: WarmStart = field(default_factory=WarmStart)
     compute: Compute = field(default_factory=Compute)
+    vllm: VllmSettings = field(default_factory=VllmSettings)
     loss: Loss = field(default_factory=Loss)
     evaluation: Evaluation = field(default_factory=Evaluation)
     rewards: Rewards = field(default_factory=Rewards)
@@ -271,9 +301,13 @@ _RULES: dict[str, _Rule] = {
     "sampling_share": (lambda value: 0 < value <= 1, "must lie above 0 and not above 1"),
     "parameters": _NOT_NEGATIVE,
     "min_level": _NOT_NEGATIVE,
+    "gpu_memory_share": _SHARE,
     "seed": _NOT_NEGATIVE,
     "kind": (lambda value: value in LOSSES, f"must be one of {', '.join(LOSSES)}"),
     "sampler_weight_cap": _NOT_NEGATIVE,
+    "device": (lambda value: value in DEVICES, f"must be one of {', '.join(DEVICES)}"),
+    "precision": (lambda value: value in PRECISIONS, f"must be one of {', '.join(PRECISIONS)}"),
+    "micro_batch_tokens": _NOT_NEGATIVE,
     "pinned_length": _NOT_NEGATIVE,
     "engine": (lambda value: value in ENGINES, f"must be one of {', '.join(ENGINES)}"),
 }

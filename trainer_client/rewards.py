@@ -33,12 +33,35 @@ class Rollouts:
     """A batch in the order of its prompts, and where the time went.
 
     `sample_seconds` is sampling with grading hidden behind it, `exposed_seconds` the wait for the last
-    verdicts after the last token.
+    verdicts after the last token. `hidden_seconds` is the part of sampling in which completions were
+    being judged: from the first one that ended to the last token or, if sooner, the last verdict.
     """
 
     judged: list[Judged]
     sample_seconds: float
     exposed_seconds: float
+    hidden_seconds: float = 0.0
+
+
+class _Answers:
+    """Notes when the first request left and when the last answer came."""
+
+    def __init__(self) -> None:
+        self._first_sent: float | None = None
+        self._last_answered = 0.0
+
+    def sent(self, future: Future[Verdict]) -> None:
+        if self._first_sent is None:
+            self._first_sent = time.perf_counter()
+        future.add_done_callback(self._answered)
+
+    def hidden_until(self, sampled: float) -> float:
+        """Seconds of judging before the moment `sampled`."""
+        first = sampled if self._first_sent is None else self._first_sent
+        return max(0.0, min(sampled, self._last_answered) - first)
+
+    def _answered(self, _: Future[Verdict]) -> None:
+        self._last_answered = max(self._last_answered, time.perf_counter())
 
 
 def roll_out(
@@ -58,12 +81,14 @@ def roll_out(
     """
     began = time.perf_counter()
     pending: dict[int, tuple[Completion, Future[Verdict]]] = {}
+    answers = _Answers()
     try:
         for completion in engine.sample([ids for _, ids in prompts], settings):
             check()
             problem = prompts[completion.index][0]
             request = problem.request(completion.text, request_id=f"{label}/{completion.index}", run=run)
             pending[completion.index] = completion, client.submit(request)
+            answers.sent(pending[completion.index][1])
         sampled = time.perf_counter()
         _wait_for([future for _, future in pending.values()], check)
     except BaseException:  # also on Ctrl-C: the server need not judge what nobody waits for
@@ -72,7 +97,8 @@ def roll_out(
     judged = [
         Judged(prompts[index][0], pending[index][0], pending[index][1].result()) for index in sorted(pending)
     ]
-    return Rollouts(judged, sampled - began, time.perf_counter() - sampled)
+    exposed = time.perf_counter() - sampled
+    return Rollouts(judged, sampled - began, exposed, answers.hidden_until(sampled))
 
 
 def _wait_for(futures: Sequence[Future[Verdict]], check: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ Read it from the bottom: `Trainer.run` is the whole story.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +13,20 @@ from typing import Any
 
 import torch
 
-from trainer_client.checkpoint import Checkpoint, Position, save_checkpoint
+from trainer_client.checkpoint import Checkpoint, Position, gathered_weights, save_checkpoint
 from trainer_client.client import RewardClient
+from trainer_client.errors import RecipeError
 from trainer_client.evaluate import evaluate
 from trainer_client.grpo.update import UpdateResult, training_rows, update_policy
-from trainer_client.metrics import MetricsLog, read_metrics
+from trainer_client.metrics import MetricsLog, NoMetrics, read_metrics
 from trainer_client.model import Policy, load_policy, make_policy
+from trainer_client.parallel import World, join_world, place_model, whole_weights
 from trainer_client.progress import Progress
 from trainer_client.recipe import Recipe
 from trainer_client.rewards import Rollouts, roll_out
 from trainer_client.rollout import make_engine
-from trainer_client.rollout.engine import SamplingSettings
+from trainer_client.rollout.agreement import assert_agreement, draw_probe
+from trainer_client.rollout.engine import RolloutEngine, SamplingSettings
 from trainer_client.sample_log import log_samples
 from trainer_client.schedule import Turn, sampling_seed, stage_starts, turns
 from trainer_client.stop import StopSignal
@@ -30,6 +34,7 @@ from trainer_client.warm_start import corpus, example_batches, learning_rate_at,
 
 START = Position("warm_start", 0)
 WARM_START_CHECKPOINT_STEPS = 200
+SYNC_PROBE_PROMPTS = 4
 
 
 def starting_policy(recipe: Recipe) -> Policy:
@@ -37,6 +42,14 @@ def starting_policy(recipe: Recipe) -> Policy:
     if recipe.model.path:
         return load_policy(recipe.model.path)
     return make_policy(recipe.model, corpus(recipe.seed, recipe.warm_start.slip_rate), recipe.seed)
+
+
+def _check_world(world: World, recipe: Recipe, checkpoint: Checkpoint | None) -> None:
+    """Raises RecipeError for what several processes have not been shown to do as one does."""
+    if world.size > 1 and checkpoint is not None:
+        raise RecipeError("--resume: not with several processes yet; one process goes on from any checkpoint")
+    if world.size > 1 and recipe.loss.updates_per_batch > 1:
+        raise RecipeError("loss.updates_per_batch: above 1 only in a single process")
 
 
 class Trainer:
@@ -55,38 +68,61 @@ class Trainer:
         progress: Progress,
         stop: StopSignal,
         checkpoint: Checkpoint | None = None,
+        world: World | None = None,
     ) -> None:
         torch.set_num_threads(recipe.compute.threads)
+        self._world = world or join_world(recipe.compute.device)
+        _check_world(self._world, recipe, checkpoint)
         self._recipe, self._folder, self._client = recipe, folder, client
         self._progress, self._stop = progress, stop
         self._run_name = f"{recipe.name}-{recipe.seed}"
         self.policy = load_policy(checkpoint.folder) if checkpoint else starting_policy(recipe)
         self.position = checkpoint.position if checkpoint else START
+        self._engine = self._make_engine()
+        place_model(self.policy.model, self._world, recipe.compute)
         self._optimizer = self._new_optimizer()
         if checkpoint:
             checkpoint.restore_optimizer(self._optimizer)
-        self._engine = make_engine(recipe.compute.engine, self.policy)
         self._stage_ends = {
             first + stage.steps for (_, first), stage in zip(stage_starts(recipe), recipe.stage, strict=True)
         }
         lines = read_metrics(folder / "metrics.jsonl")
-        self._evaluated = {line["step"] for line in lines if line["kind"] == "eval"}
+        evaluated = {line["step"] for line in lines if line["kind"] == "eval"}
+        self._evaluated = self._world.from_first(lambda: evaluated)
 
     def run(self) -> None:
-        """Goes from the position to the end of the recipe. Raises Interrupted when a signal comes."""
-        with MetricsLog(self._folder, self._recipe.logging) as self._metrics:
+        """Goes from the position to the end of the recipe. Raises Interrupted when a signal comes.
+
+        With several processes all must call it; the first one samples, evaluates and writes.
+        """
+        with contextlib.ExitStack() as stack:
+            if self._engine is not None:
+                stack.callback(self._engine.close)
+            self._metrics: MetricsLog | NoMetrics = NoMetrics()
+            if self._world.is_first:
+                self._metrics = stack.enter_context(MetricsLog(self._folder, self._recipe.logging))
             if self.position.phase == "warm_start":
                 self._warm_start()
                 self._begin_training()
             self._evaluate_if_due()
             for turn in turns(self._recipe, self.position.step):
                 self._step(turn)
-        self._engine.close()
-        self.policy.save(self._folder / "model")
+        weights = gathered_weights(self.policy, self._world)
+        if self._world.is_first:
+            self.policy.save(self._folder / "model", weights)
 
     def save(self) -> Path:
         """Writes a checkpoint of the present position."""
-        return save_checkpoint(self._folder, self.policy, self._optimizer, self.position)
+        return save_checkpoint(self._folder, self.policy, self._optimizer, self.position, self._world)
+
+    def _make_engine(self) -> RolloutEngine | None:
+        """The sampler, in the first process; before the model is moved or sharded."""
+        compute = self._recipe.compute
+        if not self._world.is_first:
+            return None
+        if self._world.device.type != "cpu" and compute.engine == "transformers":
+            self.policy.model.to(self._world.device)
+        return make_engine(compute.engine, self.policy, self._recipe.vllm, replica=self._world.size > 1)
 
     def _warm_start(self) -> None:
         settings = self._recipe.warm_start
@@ -95,7 +131,7 @@ class Trainer:
             examples = next(batches)
             if step < self.position.step:
                 continue  # a resumed run passes over the examples it has seen
-            self._stop.check()
+            self._world.from_first(self._stop.check)
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate_at(step, settings)
             loss = supervised_step(self.policy, self._optimizer, examples)
@@ -110,11 +146,13 @@ class Trainer:
         self._optimizer = self._new_optimizer()
         self.position = Position("train", 0)
         self.save()
+        self._sync(next(turns(self._recipe)))
 
     def _step(self, turn: Turn) -> None:
-        self._stop.check()
-        rollouts = self._roll_out(turn)
+        self._world.from_first(self._stop.check)
         began = time.perf_counter()
+        rollouts = self._world.from_first(lambda: self._roll_out(turn))
+        rolled_out = time.perf_counter()
         stage = turn.stage
         loss = self._recipe.loss
         rows = training_rows(
@@ -123,10 +161,19 @@ class Trainer:
             mask_truncated=stage.mask_truncated,
             scale=loss.scale_advantages,
         )
-        result = update_policy(self.policy, self._optimizer, rows, stage, self._recipe.compute, loss=loss)
-        self._engine.sync(self.policy.model.named_parameters())
+        result = update_policy(
+            self.policy, self._optimizer, rows, stage, self._recipe.compute, loss=loss, world=self._world
+        )
+        updated = time.perf_counter()
+        gap = self._sync(turn)
+        synced = time.perf_counter()
         self.position = Position("train", turn.step + 1)
-        values = train_metrics(turn, rollouts, result) | {"update_seconds": time.perf_counter() - began}
+        values = train_metrics(turn, rollouts, result) | {
+            "update_seconds": updated - rolled_out - result.old_logprob_seconds,
+            "sync_seconds": synced - updated,
+            "sync_gap": gap,
+            "step_seconds": synced - began,
+        }
         self._metrics.write("train", turn.step, values)
         if turn.step % self._recipe.evaluation.every_steps == 0:
             log_samples(self._folder, turn, rollouts.judged)
@@ -138,11 +185,31 @@ class Trainer:
         ):
             self.save()
 
+    def _sync(self, turn: Turn) -> float:
+        """Hands the weights over; the largest difference that is left, in nats. Raises StaleSamplerError."""
+        weights = whole_weights(self.policy.model)
+        if self._engine is not None:
+            self._engine.sync(weights)
+        for _ in weights:
+            pass  # gathering takes every process, and each must go through all of them
+        if self._world.from_first(lambda: self._engine is not None and self._engine.shares_weights):
+            return 0.0
+        prompts = [self.policy.prompt_ids(problem.prompt) for problem in turn.problems[:SYNC_PROBE_PROMPTS]]
+        seed = sampling_seed(self._recipe.seed, turn.step, "sync")
+        drawn = self._world.from_first(lambda: draw_probe(self._sampler, prompts, seed))
+        return assert_agreement(self.policy, prompts, drawn, tolerance=self._recipe.compute.logprob_tolerance)
+
+    @property
+    def _sampler(self) -> RolloutEngine:
+        """The engine; only the first process has one."""
+        assert self._engine is not None
+        return self._engine
+
     def _roll_out(self, turn: Turn) -> Rollouts:
         stage = turn.stage
         seed = sampling_seed(self._recipe.seed, turn.step, "train")
         return roll_out(
-            self._engine,
+            self._sampler,
             self._client,
             [
                 (problem, self.policy.prompt_ids(problem.prompt))
@@ -163,14 +230,14 @@ class Trainer:
         step = self.position.step
         due = step in self._stage_ends or step % self._recipe.evaluation.every_steps == 0
         if due and step not in self._evaluated:
-            self._evaluate(step)
+            self._world.from_first(lambda: self._evaluate(step))
             self._evaluated.add(step)
 
     def _evaluate(self, step: int) -> None:
         began = time.perf_counter()
         results = evaluate(
             self.policy,
-            self._engine,
+            self._sampler,
             self._client,
             self._recipe,
             step=step,
@@ -215,6 +282,8 @@ def train_metrics(turn: Turn, rollouts: Rollouts, result: UpdateResult) -> dict[
         "retries": sum(one.verdict.attempts - 1 for one in rollouts.judged),
         "sample_seconds": rollouts.sample_seconds,
         "exposed_reward_seconds": rollouts.exposed_seconds,
+        "hidden_reward_seconds": rollouts.hidden_seconds,
+        "old_logprob_seconds": result.old_logprob_seconds,
     }
 
 

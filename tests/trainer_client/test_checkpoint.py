@@ -66,6 +66,22 @@ def test_a_checkpoint_cut_short_is_not_seen(policy, tmp_path, monkeypatch):
     assert newest_checkpoint(tmp_path).position == Position("train", 1)
 
 
+def test_a_checkpoint_that_replaces_its_like_is_never_half_of_it(policy, tmp_path, monkeypatch):
+    """Removing a tree can be cut short by a kill: what is left of it must not pass for a checkpoint."""
+    mine, optimizer = trained(policy)
+    save_checkpoint(tmp_path, mine, optimizer, Position("train", 1))
+
+    def cut_short(folder, ignore_errors=False):
+        if (folder / "position.json").exists():
+            (folder / "model.safetensors").unlink()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.shutil, "rmtree", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path, mine, optimizer, Position("train", 1))
+    assert load_policy(newest_checkpoint(tmp_path).folder)
+
+
 def test_nothing_to_resume_from(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint"):
         newest_checkpoint(tmp_path)

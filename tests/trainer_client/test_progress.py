@@ -14,6 +14,7 @@ VALUES = {
     "response_tokens": 12.0,
     "truncated": 0.0,
     "exposed_reward_seconds": 0.25,
+    "step_seconds": 5.0,
     "unjudged": 3,
 }
 EVALUATION = {
@@ -35,6 +36,7 @@ def test_plain_lines(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert "reward 50.0 %" in lines[1]
+    assert "waited 0.25 of 5.00 s" in lines[1]
     assert "without reward 3" in lines[1]
 
 

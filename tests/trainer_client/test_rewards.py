@@ -35,6 +35,13 @@ class SlowEngine:
         pass
 
 
+class AtOnce(SlowEngine):
+    """Ends all completions in one instant: nothing can be hidden behind it."""
+
+    def __init__(self) -> None:
+        super().__init__(threading.Semaphore(10**6))
+
+
 def prompts(count: int):
     return [(problem, [1]) for problem in problem_pool("math", count, 0)]
 
@@ -54,6 +61,23 @@ def test_completions_are_judged_while_others_are_sampled(server: FakeServer):
     assert [one.completion.index for one in rollouts.judged] == [0, 1, 2, 3]  # in the order of the prompts
     assert [one.verdict.reward for one in rollouts.judged] == [0.0, 0.0, 1.0, 0.0]
     assert [one.verdict.id for one in rollouts.judged] == [f"x/{index}" for index in range(4)]
+
+
+def test_hidden_grading_ends_with_the_last_token_and_exposed_grading_begins_there(server: FakeServer):
+    """Every verdict but the last comes before the last token; the last one cannot."""
+    judged = threading.Semaphore(0)
+
+    def telling(request, attempt):
+        judged.release()
+        return verdict("ACCEPTED", 1.0)
+
+    server.faults = telling
+    with RewardClient(server.address, policy=QUICK) as client:
+        rollouts = roll_out(SlowEngine(judged), client, prompts(4), SETTINGS, label="x", run="r")
+        instant = roll_out(AtOnce(), client, prompts(4), SETTINGS, label="y", run="r")
+    assert 0 < rollouts.hidden_seconds <= rollouts.sample_seconds
+    assert instant.exposed_seconds > 0
+    assert instant.hidden_seconds <= instant.sample_seconds
 
 
 def test_a_wish_to_stop_is_heard_while_waiting_for_verdicts(server: FakeServer):

@@ -23,6 +23,7 @@ from trainer_client.checkpoint import find_checkpoints
 from trainer_client.cli import main
 from trainer_client.metrics import read_metrics
 from trainer_client.recipe import Compute, Evaluation, Recipe, Rewards, Stage, WarmStart, recipe_as_toml
+from trainer_client.rollout.transformers_engine import ReplicaEngine
 
 SMALL = Recipe(
     name="small",
@@ -291,3 +292,38 @@ def test_metrics_are_json_lines(ruled, tmp_path):
     run(ruled, folder)
     for text in (folder / "metrics.jsonl").read_text().splitlines():
         assert {"kind", "step"} <= set(json.loads(text))
+
+
+class ForgetfulEngine(ReplicaEngine):
+    """A sampler of its own weights, one of whose hand-overs is lost without a word."""
+
+    lost_sync = 2  # counted from 0; the first one follows the warm start
+
+    def sync(self, weights):
+        self.syncs = getattr(self, "syncs", -1) + 1
+        if self.syncs != self.lost_sync:
+            super().sync(weights)
+
+
+def with_engine(monkeypatch: pytest.MonkeyPatch, kind: type[ReplicaEngine]) -> None:
+    monkeypatch.setattr(trainer, "make_engine", lambda name, policy, vllm, replica: kind(policy))
+
+
+def test_a_sampler_with_weights_of_its_own_gives_the_same_curve(ruled, tmp_path, monkeypatch):
+    assert run(ruled, tmp_path / "shared") == 0
+    with_engine(monkeypatch, ReplicaEngine)
+    assert run(ruled, tmp_path / "copied") == 0
+    lines = [line for line in curve(tmp_path / "copied") if line["kind"] == "train"]
+    assert max(line["sync_gap"] for line in lines) < 1e-4
+    whole = [line for line in curve(tmp_path / "shared") if line["kind"] == "train"]
+    for key in ("reward", "response_tokens", "entropy", "gradient_norm"):  # but for the last bits of a sum
+        assert [line[key] for line in lines] == pytest.approx([line[key] for line in whole], rel=1e-4)
+
+
+def test_a_lost_hand_over_ends_the_run_before_the_next_step(ruled, tmp_path, monkeypatch, capsys):
+    with_engine(monkeypatch, ForgetfulEngine)
+    recipe = replace(SMALL, compute=Compute(threads=1, logprob_tolerance=1e-4))
+    assert run(ruled, tmp_path / "run", recipe=recipe) == 1
+    assert "the sampler holds other weights" in capsys.readouterr().err
+    steps = [line["step"] for line in curve(tmp_path / "run") if line["kind"] == "train"]
+    assert steps == [0]  # the hand-over after step 1 was lost: neither its line nor another step

@@ -7,6 +7,7 @@ head runs only over those columns.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,6 +64,46 @@ def completion_logprobs(policy: Policy, batch: TokenBatch, temperature: float) -
         logits_to_keep=batch.width + 1,
         use_cache=False,
     )
-    logits = output.logits[:, :-1].float() / temperature
+    logits = at_least_float32(output.logits[:, :-1]) / temperature
     targets = batch.ids[:, -batch.width :]
     return torch.log_softmax(logits, dim=-1).gather(2, targets[:, :, None])[:, :, 0]
+
+
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Half precision widened, for a sum over the vocabulary; wider types as they are."""
+    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+
+
+def packed_logprobs(
+    policy: Policy, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], temperature: float
+) -> Tensor:
+    """The same as `completion_logprobs` from one row that holds all, one behind the other: no padding.
+
+    [rows, longest completion], 0 behind a completion's end. Positions begin anew with each, from which the
+    model takes that none attends to another (Hugging Face's packed sequences: batch of 1, no attention mask).
+    """
+    rows = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
+    device = policy.model.device
+    ids = torch.tensor([list(itertools.chain.from_iterable(rows))], device=device)
+    positions = torch.cat([torch.arange(len(row), device=device) for row in rows])
+    output = policy.model(
+        input_ids=ids,
+        position_ids=positions[None],
+        logits_to_keep=_before_completions(prompts, completions).to(device),
+        use_cache=False,
+    )
+    logprobs = torch.log_softmax(at_least_float32(output.logits[0]) / temperature, dim=-1)
+    targets = torch.tensor(list(itertools.chain.from_iterable(completions)), device=device)
+    chosen = logprobs.gather(1, targets[:, None])[:, 0]
+    parts = torch.split(chosen, [len(completion) for completion in completions])
+    return torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True)
+
+
+def _before_completions(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]) -> Tensor:
+    """Columns of the packed row whose logits predict the completions' tokens."""
+    columns, start = [], 0
+    for prompt, completion in zip(prompts, completions, strict=True):
+        first = start + len(prompt) - 1
+        columns.append(torch.arange(first, first + len(completion)))
+        start += len(prompt) + len(completion)
+    return torch.cat(columns)

@@ -34,8 +34,18 @@ class Completion:
     truncated: bool
 
 
+def request_seed(settings: SamplingSettings, index: int) -> int:
+    """The seed of one completion, where a sampler draws for each on its own; below 2**63."""
+    return (settings.seed * 1_000_003 + index) % 2**63
+
+
 class RolloutEngine(Protocol):
-    """Samples completions; each is yielded as it ends, so that it can be judged while others go on."""
+    """Samples completions; each is yielded as it ends, so that it can be judged while others go on.
+
+    `shares_weights` is true where the sampler is the trained model itself and cannot be behind it.
+    """
+
+    shares_weights: bool
 
     def sample(self, prompts: Sequence[Sequence[int]], settings: SamplingSettings) -> Iterator[Completion]:
         """One completion for each prompt (token ids), in the order in which they end."""

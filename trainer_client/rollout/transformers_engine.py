@@ -7,6 +7,7 @@ once they are half of it: the stragglers of a batch then cost what they weigh.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 class TransformersEngine:
     """Samples from the policy that is being trained; there is nothing to synchronise."""
+
+    shares_weights = True
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -39,6 +42,22 @@ class TransformersEngine:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class ReplicaEngine(TransformersEngine):
+    """Samples from a copy of the policy: where the trained model is sharded over processes."""
+
+    shares_weights = False
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(Policy(copy.deepcopy(policy.model), policy.tokenizer))
+        self._policy.model.requires_grad_(requires_grad=False)
+
+    def sync(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """Copies the weights. Raises KeyError for a name that the model does not have."""
+        mine = dict(self._policy.model.named_parameters())
+        for name, weight in weights:
+            mine[name].data.copy_(weight.detach())
 
 
 class _Batch:
