@@ -24,7 +24,7 @@ from sandbox.types import Limits
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _INTERPRETER = os.path.realpath(sys.executable)
 _PROGRAM = f"import sys; sys.path[0] = {_PACKAGE_PARENT!r}; from sandbox.launcher import main; main()"
-_START_SECONDS = 60.0
+_START_SECONDS = 300.0  # on a crowded machine the imports alone take more than one minute
 _END_SECONDS = 10.0
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -129,7 +129,10 @@ class LauncherProcess:
         loop.add_reader(near.fileno(), self._on_control)
         try:
             self._info = await asyncio.wait_for(asyncio.shield(self._ready), _START_SECONDS)
-        except (LauncherLost, TimeoutError) as error:
+        except TimeoutError as error:
+            await self.close()
+            raise SandboxUnavailable(f"the launcher was not ready within {_START_SECONDS:.0f} s") from error
+        except LauncherLost as error:
             await self.close()
             raise SandboxUnavailable("the launcher could not isolate itself; its log says why") from error
         return self._info

@@ -15,7 +15,7 @@ from typing import TypeVar
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox import backends
 from sandbox.containers import ContainerConfig
-from sandbox.errors import SandboxError, UnknownLanguage
+from sandbox.errors import FilesTooLarge, SandboxError, UnknownLanguage
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Limits
 from sandbox.workers import BATCH_CALLS, JailedWorkers, WorkerConfig
@@ -310,6 +310,8 @@ async def _attempts(work: Callable[[], Awaitable[T]]) -> T:
     for _ in range(ATTEMPTS - 1):
         try:
             return await work()
+        except FilesTooLarge:
+            raise  # it would not fit the next time either
         except SandboxError:
             continue
     return await work()
@@ -326,6 +328,8 @@ async def _known(work: Callable[[], Awaitable[T]], field: str) -> T:
 async def _with_retry(request: pb.VerifyRequest, judge: Callable[[], Awaitable[pb.Verdict]]) -> pb.Verdict:
     try:
         return await _attempts(judge)
+    except FilesTooLarge as error:
+        return pb.Verdict(id=request.id, status=pb.UNGRADABLE, message=str(error))
     except SandboxError as error:
         message = f"the service failed {ATTEMPTS} times: {error}"
         return pb.Verdict(id=request.id, status=pb.INTERNAL_ERROR, message=message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from protos.reward.v1 import reward_pb2 as pb
+from sandbox.errors import FilesTooLarge
 from sandbox.sandbox import Sandbox
 from sandbox.session import Session
 from sandbox.types import Case, Compilation, Limits, Program, RunResult
@@ -61,7 +62,10 @@ async def execute(sandbox: Sandbox, request: pb.ExecuteRequest, limits: Limits) 
 
 async def _run(session: Session, request: pb.ExecuteRequest, stdin: str) -> pb.Execution:
     if request.files:
-        await session.put(dict(request.files))
+        try:
+            await session.put(dict(request.files))
+        except FilesTooLarge as error:
+            raise invalid("files", str(error)) from None
     case = Case(stdin.encode(), tuple(request.arguments))
     run = await session.run(case, keep_files=True)
     fetched = {}

@@ -56,6 +56,7 @@ class _Claim:
     ticket: Ticket
     granted: asyncio.Future[None]
     since: float
+    queued: bool = True
     abandoned: bool = False
 
 
@@ -142,8 +143,9 @@ class Lane:
         while self._ready and self._has_room():
             entry = heapq.heappop(self._ready)
             claim = entry[2]
-            if claim.abandoned:
-                self._abandoned -= 1
+            if claim.granted.done():  # given up, if only a moment ago: its task takes it out of the counts
+                claim.queued = False
+                self._abandoned -= claim.abandoned
             elif self._held_by_run.get(claim.ticket.run, 0) >= self._run_slots:
                 heapq.heappush(self._parked.setdefault(claim.ticket.run, []), entry)
             else:
@@ -216,8 +218,8 @@ class Lane:
             _count_down(self._held_by_run, ticket.run)
             self._unpark(ticket.run)
         else:
-            claim.abandoned = True
-            self._abandoned += 1
+            claim.abandoned = claim.queued
+            self._abandoned += claim.queued
             self._stop_waiting(ticket)
             self._sweep()
         self._leave_flow(ticket)

@@ -175,7 +175,7 @@ class Trainer:
             "step_seconds": synced - began,
         }
         self._metrics.write("train", turn.step, values)
-        if turn.step % self._recipe.evaluation.every_steps == 0:
+        if self._world.is_first and turn.step % self._recipe.evaluation.every_steps == 0:
             log_samples(self._folder, turn, rollouts.judged)
         self._progress.train(turn, values)
         self._evaluate_if_due()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
-from sandbox.errors import JailLost, WorkerLost
+from sandbox.errors import FilesTooLarge, JailLost, WorkerLost
 from sandbox.types import Limits
 from server import core as core_module
 from server import cost
@@ -53,6 +53,12 @@ async def test_a_fault_that_stays_is_a_status_without_a_reward() -> None:
     assert verdict.status == pb.INTERNAL_ERROR
     assert not verdict.HasField("reward")
     assert verdict.id == "m"
+
+
+async def test_files_that_do_not_fit_are_the_tasks_fault() -> None:
+    verdict = await core_with(failing(1, FilesTooLarge("files of 9 bytes"))).verify(MATH)
+    assert (verdict.status, verdict.id) == (pb.UNGRADABLE, "m")
+    assert not verdict.HasField("reward")
 
 
 async def test_unknown_tests_are_an_answer_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,6 +229,18 @@ async def test_a_slot_granted_to_a_task_that_is_being_cancelled_comes_back() -> 
     assert lane.busy == 0
 
 
+async def test_all_may_be_cancelled_at_once() -> None:
+    """The slot that the first gives back is offered to others, whose cancellation is on its way."""
+    work = Work(lane := Lane(1))
+    for _ in range(4):
+        await work.ask(ticket("a"))
+    for task in work.tasks:
+        task.cancel()
+    await asyncio.wait(work.tasks)
+    assert [task.cancelled() for task in work.tasks] == [True] * 4
+    assert (lane.busy, lane.waiting, lane._abandoned, lane._flows) == (0, 0, 0, {})
+
+
 steps = st.lists(
     st.tuples(
         st.sampled_from(["ask", "end", "cancel", "pass"]),
