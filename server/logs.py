@@ -17,7 +17,7 @@ import structlog
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import RequestError
-from server.faces.service import RewardService
+from server.faces.service import Passing, RewardService
 
 Logger = structlog.typing.FilteringBoundLogger
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -59,11 +59,11 @@ class Bridge(logging.Handler):
         self._logger.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
 
 
-class Logged:
+class Logged(Passing):
     """A RewardService that writes an event for what passes through it."""
 
     def __init__(self, inner: RewardService, logger: Logger) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._logger = logger
 
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
@@ -82,15 +82,6 @@ class Logged:
         """Runs a program."""
         with self._faults("execute", request.id, request.run):
             return await self._inner.execute(request)
-
-    def capabilities(self) -> pb.Capabilities:
-        """What this server can do."""
-        return self._inner.capabilities()
-
-    @property
-    def ready(self) -> bool:
-        """Warm and not draining."""
-        return self._inner.ready
 
     @contextmanager
     def _faults(self, rpc: str, request_id: str, run: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import RequestError
-from server.faces.service import RewardService
+from server.faces.service import Passing, RewardService
 
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _PHASES = ("queue", "compile", "run", "total")
@@ -150,11 +150,11 @@ class _CoreCollector:
         yield replays
 
 
-class Measured:
+class Measured(Passing):
     """A RewardService that counts what passes through it."""
 
     def __init__(self, inner: RewardService, metrics: Metrics) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._metrics = metrics
 
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
@@ -173,15 +173,6 @@ class Measured:
         """Runs a program."""
         with self._counted("execute"):
             return await self._inner.execute(request)
-
-    def capabilities(self) -> pb.Capabilities:
-        """What this server can do."""
-        return self._inner.capabilities()
-
-    @property
-    def ready(self) -> bool:
-        """Warm and not draining."""
-        return self._inner.ready
 
     @contextmanager
     def _counted(self, rpc: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from protos.reward.v1 import reward_pb2 as pb
 from server import caller
-from server.faces.service import RewardService
+from server.faces.service import Passing, RewardService
 
 _NOT_KEPT = frozenset(
     (pb.STATUS_UNSPECIFIED, pb.INTERNAL_ERROR, pb.OVERLOADED, pb.CANCELLED, pb.UNKNOWN_TESTS)
@@ -55,7 +55,7 @@ class ReplayCounts:
     size_bytes: int = 0  # of the verdicts that are kept
 
 
-class Replayed:
+class Replayed(Passing):
     """A RewardService that keeps at most `budget_bytes` of verdicts for `window_seconds`, by id.
 
     The oldest leave first; 0 bytes: only what is in flight is shared. Requests without an id pass.
@@ -69,7 +69,7 @@ class Replayed:
         on_changed: Callable[[pb.VerifyRequest], None] = lambda _: None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._budget_bytes = budget_bytes
         self._window_seconds = window_seconds
         self._on_changed = on_changed
@@ -98,23 +98,6 @@ class Replayed:
         self.counts.changed += 1
         self._on_changed(request)
         return await self._inner.verify(request)
-
-    async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
-        """Keeps a test set: by its content, so that a second time changes nothing."""
-        return await self._inner.put_tests(tests)
-
-    async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
-        """Runs a program."""
-        return await self._inner.execute(request)
-
-    def capabilities(self) -> pb.Capabilities:
-        """What this server can do."""
-        return self._inner.capabilities()
-
-    @property
-    def ready(self) -> bool:
-        """Warm and not draining."""
-        return self._inner.ready
 
     async def _lead(self, name: Name, content: bytes, request: pb.VerifyRequest) -> pb.Verdict:
         task = asyncio.ensure_future(_as_coroutine(self._inner, request))

@@ -14,7 +14,7 @@ from protos.reward.v1 import reward_pb2 as pb
 from server import __version__, caller
 from server.config import Settings
 from server.errors import RequestError, StartupError
-from server.faces.service import RewardService
+from server.faces.service import Passing, RewardService
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -60,11 +60,11 @@ def telemetry_of(settings: Settings) -> Telemetry | None:
     return None if endpoint in ("", "none") else Telemetry(endpoint)
 
 
-class Traced:
+class Traced(Passing):
     """A RewardService with a span for each request."""
 
     def __init__(self, inner: RewardService, provider: TracerProvider) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._tracer = provider.get_tracer("reward-server", __version__)
 
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
@@ -90,15 +90,6 @@ class Traced:
             result = await self._inner.execute(request)
             self._phases(span, began, result.timing)
             return result
-
-    def capabilities(self) -> pb.Capabilities:
-        """What this server can do."""
-        return self._inner.capabilities()
-
-    @property
-    def ready(self) -> bool:
-        """Warm and not draining."""
-        return self._inner.ready
 
     def _span(self, name: str, began: int, attributes: dict[str, str]) -> Any:
         from opentelemetry.trace import SpanKind

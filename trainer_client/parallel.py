@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.checkpoint import checkpoint
 
 from trainer_client.errors import Interrupted, RecipeError, TrainerError
 
 if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
+
     from trainer_client.recipe import Compute
 
 T = TypeVar("T")
@@ -164,7 +165,17 @@ def checkpoint_layers(model: Any) -> None:
 
 def whole(tensor: Tensor) -> Tensor:
     """A sharded tensor gathered on every process; any other as it is. All processes must take part."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    sharded = _sharded(tensor)
+    return tensor if sharded is None else sharded.full_tensor()
+
+
+def _sharded(tensor: Any) -> DTensor | None:
+    """The tensor if it is a sharded one. Where none can be, torch's module for them is not loaded."""
+    if not torch.distributed.is_initialized():
+        return None
+    from torch.distributed.tensor import DTensor
+
+    return tensor if isinstance(tensor, DTensor) else None
 
 
 def whole_weights(model: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -194,8 +205,9 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]
 
 
 def _like(parameter: Tensor, value: Any) -> Any:
-    is_sharded = isinstance(parameter, DTensor) and isinstance(value, Tensor) and value.dim() > 0
-    if not is_sharded:
+    sharded = _sharded(parameter)
+    if sharded is None or not isinstance(value, Tensor) or value.dim() == 0:
         return value
-    assert isinstance(parameter, DTensor)
-    return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(value.to(sharded.device), sharded.device_mesh, sharded.placements)

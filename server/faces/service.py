@@ -42,6 +42,34 @@ class RewardService(Protocol):
         """Warm and not draining."""
 
 
+class Passing:
+    """A RewardService around another, which answers whatever a subclass does not."""
+
+    def __init__(self, inner: RewardService) -> None:
+        self._inner = inner
+
+    async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
+        """Judges one completion."""
+        return await self._inner.verify(request)
+
+    async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
+        """Keeps a test set."""
+        return await self._inner.put_tests(tests)
+
+    async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
+        """Runs a program."""
+        return await self._inner.execute(request)
+
+    def capabilities(self) -> pb.Capabilities:
+        """What this server can do."""
+        return self._inner.capabilities()
+
+    @property
+    def ready(self) -> bool:
+        """Warm and not draining."""
+        return self._inner.ready
+
+
 def deadline_in(seconds: float | None) -> float | None:
     """The time of the running loop's clock that lies `seconds` ahead; None: no deadline."""
     return None if seconds is None else asyncio.get_running_loop().time() + seconds

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import RequestError
-from server.faces.service import RewardService
+from server.faces.service import Passing, RewardService
 from server.page.recent import RecentVerdicts
 from server.page.timeline import Timeline
 
 
-class Watched:
+class Watched(Passing):
     """Counts into a timeline, keeps verdicts in a store, changes nothing."""
 
     def __init__(self, inner: RewardService, timeline: Timeline, recent: RecentVerdicts) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.timeline = timeline
         self.recent = recent
 
@@ -28,25 +28,12 @@ class Watched:
         self.recent.keep(request, verdict)
         return verdict
 
-    async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
-        """Keeps a test set."""
-        return await self._inner.put_tests(tests)
-
     async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
         """Runs a program; counts it."""
         with self._counted():
             result = await self._inner.execute(request)
         self.timeline.add_execution(result)
         return result
-
-    def capabilities(self) -> pb.Capabilities:
-        """What this server can do."""
-        return self._inner.capabilities()
-
-    @property
-    def ready(self) -> bool:
-        """Warm and not draining."""
-        return self._inner.ready
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
