@@ -174,7 +174,6 @@ class Supervisor:
                 self._confinement,
                 has_memory_group=self._group.limits_memory,
                 has_process_group=self._group.limits_processes,
-                own_session=os.geteuid() != 0,
                 once=once,
             )
         )

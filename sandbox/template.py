@@ -60,7 +60,6 @@ class Brief:
     confinement: Confinement
     has_memory_group: bool
     has_process_group: bool
-    own_session: bool  # for each run: where its uid is the template's, its signals would reach that
     once: bool  # for a single run, whose standard streams nobody else may hold
 
 
@@ -79,7 +78,6 @@ def prepare(plumbing: streams.Streams, work: str, limits: Limits) -> None:
     os.close(descriptor)
     plumbing.take_places()
     os.umask(0o022)
-    os.setsid()
     os.chdir(work)
     rlimits.limit_cpu(limits)
     sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -117,8 +115,7 @@ def _begin(brief: Brief, order: bytes) -> Brief:
     try:
         if order == OTHER_ARGV:
             brief = replace(brief, argv=tuple(json.loads(streams.read_whole(streams.ARGV))))
-        if brief.own_session:
-            os.setsid()
+        os.setsid()  # within a session anybody may send SIGCONT to anybody
         brief.confinement.confine(
             brief.limits,
             has_memory_group=brief.has_memory_group,
