@@ -270,9 +270,11 @@ async def chaos(seconds: float, every: float, size: int, seed: int) -> Report:
         with server(*flags, environment={"TMPDIR": folder}) as served:
             work = Chaos(served, [item.request for item in pool(size)], every, seed)
             await work.quiet()
+            # Before the first kill: what was killed is made anew when it is needed, and may be missing later.
+            before = await _quiet_holdings(served, Path(folder))
             await work.run(seconds / 10)
             await work.quiet()
-            before, resident = await _quiet_holdings(served, Path(folder)), served.resident_bytes()
+            resident = served.resident_bytes()
             await work.run(seconds * 9 / 10)
             await work.quiet()
             work.report.left = await _settled(served.pid, Path(folder), before)

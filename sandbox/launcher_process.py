@@ -135,6 +135,9 @@ class LauncherProcess:
         except LauncherLost as error:
             await self.close()
             raise SandboxUnavailable("the launcher could not isolate itself; its log says why") from error
+        except asyncio.CancelledError:
+            await self.close()
+            raise
         return self._info
 
     def _on_control(self) -> None:

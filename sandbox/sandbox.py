@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from sandbox import backends, cgroups
 from sandbox.containers import ContainerConfig, make_jails
 from sandbox.conversation import Ends
-from sandbox.errors import SandboxUnavailable
 from sandbox.frames import Frame
 from sandbox.languages import Language
+from sandbox.lasting import LastingJails
 from sandbox.launcher import LauncherConfig
 from sandbox.launcher_process import Jails
 from sandbox.root import interpreter_directories
@@ -78,24 +78,21 @@ class Sandbox:
             cache_directory="" if self._config.isolation == "docker" else self._config.cache_directory,
         )
         self._isolation = ""
-        self._present: Jails | None = None
-        self._starting = asyncio.Lock()
-        self._closed = False
-        self.launchers_started = 0
+        self._jails = LastingJails(
+            lambda generation: make_jails(self._launcher_config(generation), self._containers())
+        )
         self.open_jails = 0
 
     async def start(self) -> None:
         """Starts the launcher, tests the configured languages; raises SandboxUnavailable, UnknownLanguage."""
         self._isolation = backends.choose(self._config.isolation, self._config.containers.image)
-        await self._launcher()
+        await self._jails.get()
         await self._toolchain.start(self._isolation, self._config.languages)
 
     async def close(self) -> None:
         """Ends the launcher and every jail; afterwards nothing of the sandbox is left."""
-        self._closed = True
         await self._toolchain.close()
-        if self._present is not None:
-            await self._present.close()
+        await self._jails.close()
 
     @property
     def isolation(self) -> str:
@@ -111,12 +108,17 @@ class Sandbox:
     @property
     def launcher(self) -> Jails | None:
         """The present launcher, for `doctor` and for tests that kill it."""
-        return self._present
+        return self._jails.present
+
+    @property
+    def launchers_started(self) -> int:
+        """How many launchers there have been."""
+        return self._jails.started
 
     @property
     def unburied_jails(self) -> int:
         """Jails that nobody uses any more and that are not yet gone: for longer than a moment, a leak."""
-        present = self._present
+        present = self._jails.present
         return 0 if present is None else max(0, present.living_jails - self.open_jails)
 
     async def test_language(self, name: str) -> LanguageStatus:
@@ -180,7 +182,7 @@ class Sandbox:
     async def _jail_beside(
         self, opening: dict[str, Any], blobs: Sequence[bytes], limits: Limits
     ) -> AsyncIterator[Session]:
-        channel = (await self._launcher()).spawn(limits)
+        channel = (await self._jails.get()).spawn(limits)
         self.open_jails += 1
         try:
             await channel.ask(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
@@ -189,31 +191,16 @@ class Sandbox:
             self.open_jails -= 1
             channel.close()
 
-    async def _launcher(self) -> Jails:
-        """The present launcher, or a new one in place of a dead one."""
-        async with self._starting:
-            present = self._present
-            if present is None or present.lost:
-                if self._closed:
-                    raise SandboxUnavailable("the sandbox is closed")
-                if present is not None:
-                    await present.close()
-                present = make_jails(self._launcher_config(), self._containers())
-                await present.start()
-                self.launchers_started += 1
-                self._present = present
-            return present
-
     def _containers(self) -> ContainerConfig:
         return replace(self._config.containers, ready=self.slots)
 
-    def _launcher_config(self) -> LauncherConfig:
+    def _launcher_config(self, generation: int) -> LauncherConfig:
         hierarchy = cgroups.probe()
         return LauncherConfig(
             control=-1,
             isolation=self._isolation,
             family=f"{os.getpid()}-programs",
-            generation=self.launchers_started,
+            generation=generation,
             # A jail's burial must not hold up the next one.
             slots=2 * max(self.slots, self._config.jails) + 8,
             cgroup_version=hierarchy.version,

@@ -9,7 +9,6 @@ has a budget of its own, and a poisoned one never costs another its answer.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
 from collections import deque
@@ -20,6 +19,7 @@ from sandbox.clock import STARVATION_FACTOR
 from sandbox.containers import ContainerConfig, make_jails
 from sandbox.errors import SandboxError, SandboxUnavailable, WorkerBudgetExceeded, WorkerDied, WorkerLost
 from sandbox.frames import Frame
+from sandbox.lasting import LastingJails
 from sandbox.launcher import LauncherConfig
 from sandbox.launcher_process import JailChannel, Jails
 from sandbox.root import interpreter_directories
@@ -115,16 +115,16 @@ class JailedWorkers:
         self._count = config.count or len(os.sched_getaffinity(0))
         self._queue = _Queue()
         self._serving: list[asyncio.Task[None]] = []
-        self._launcher: Jails | None = None
-        self._starting = asyncio.Lock()
+        self._jails = LastingJails(
+            lambda generation: make_jails(self._launcher_config(generation), self._containers())
+        )
         self._closed = False
-        self._launchers_started = 0
         self.counts = WorkerCounts()
 
     @property
     def launcher(self) -> Jails | None:
         """The present launcher, for tests that kill it."""
-        return self._launcher
+        return self._jails.present
 
     async def start(self) -> None:
         """Starts the launcher and every worker; raises SandboxUnavailable."""
@@ -139,8 +139,7 @@ class JailedWorkers:
         await asyncio.gather(*self._serving, return_exceptions=True)
         for call in self._queue.calls:
             call.fail(SandboxUnavailable("the workers are closed"))
-        if self._launcher is not None:
-            await self._launcher.close()
+        await self._jails.close()
 
     async def call(self, payload: bytes, cpu_seconds: float) -> bytes:
         """The handler's answer; raises WorkerBudgetExceeded, WorkerDied or WorkerLost."""
@@ -234,7 +233,7 @@ class JailedWorkers:
             output_bytes=self._config.output_bytes,
             processes=8,
         )
-        channel = (await self._living_launcher()).spawn(limits)
+        channel = (await self._jails.get()).spawn(limits)
         try:
             await channel.ask(Frame({"op": "serve", "limits": asdict(limits)}), within_seconds=_GRACE_SECONDS)
         except BaseException:  # also when cancelled: nobody else knows this jail yet
@@ -243,25 +242,10 @@ class JailedWorkers:
         self.counts.jails_opened += 1
         return channel
 
-    async def _living_launcher(self) -> Jails:
-        async with self._starting:
-            present = self._launcher
-            if present is None or present.lost:
-                if self._closed:
-                    raise SandboxUnavailable("the workers are closed")
-                with contextlib.suppress(SandboxError):
-                    if present is not None:
-                        await present.close()
-                present = make_jails(self._launcher_config(), self._containers())
-                await present.start()
-                self._launcher = present
-                self._launchers_started += 1
-            return present
-
     def _containers(self) -> ContainerConfig:
         return replace(self._config.containers, ready=self._count)
 
-    def _launcher_config(self) -> LauncherConfig:
+    def _launcher_config(self, generation: int) -> LauncherConfig:
         hierarchy = cgroups.probe()
         python_path = tuple(path for path in sys.path if path and os.path.isdir(path))
         shown = tuple(
@@ -271,7 +255,7 @@ class JailedWorkers:
             control=-1,
             isolation=backends.choose(self._config.isolation, self._config.containers.image),
             family=f"{os.getpid()}-workers",
-            generation=self._launchers_started,
+            generation=generation,
             slots=2 * self._count + 4,
             cgroup_version=hierarchy.version,
             cgroup_directories=hierarchy.directories,

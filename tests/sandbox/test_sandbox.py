@@ -112,6 +112,43 @@ async def test_a_killed_launcher_is_replaced_and_its_jails_die() -> None:
     assert holdings() == before
 
 
+async def test_callers_that_leave_while_a_launcher_starts_leave_no_launcher_behind() -> None:
+    before, others = holdings(), _children()
+    box = Sandbox(SandboxConfig(slots=4))
+    await box.start()
+    assert box.launcher is not None
+    os.kill(box.launcher.info.pid, signal.SIGKILL)
+    while not box.launcher.lost:
+        await asyncio.sleep(0.01)
+    for _ in range(4):
+        leaver = asyncio.create_task(_one(box, "print(2)"))
+        await asyncio.sleep(0.01)
+        leaver.cancel()
+        await asyncio.gather(leaver, return_exceptions=True)
+    assert await _one(box, "print(1)") is Outcome.OK
+    assert box.launchers_started == 2
+    assert _children() - others == {box.launcher.info.pid}
+    await box.close()
+    assert holdings() == before
+
+
+async def test_a_sandbox_closed_while_its_launcher_starts_leaves_none() -> None:
+    before = holdings()
+    box = Sandbox(SandboxConfig(slots=1))
+    starting = asyncio.create_task(box.start())
+    while holdings() == before:
+        await asyncio.sleep(0.005)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await box.close()
+    assert holdings() == before
+
+
+def _children() -> set[int]:
+    own = Path(f"/proc/{os.getpid()}/task")
+    return {int(pid) for task in own.iterdir() for pid in (task / "children").read_text().split()}
+
+
 async def test_the_launcher_and_its_jails_end_with_the_server() -> None:
     program = (
         "import asyncio\nfrom sandbox.sandbox import *\nfrom sandbox.types import *\n"
