@@ -6,7 +6,7 @@ frames are the same whichever made the jail.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,9 @@ from sandbox.types import Limits
 # From this number on a backend keeps descriptors of its own until `confine`, which closes them;
 # a forked run closes everything between the program's and these. Below RLIMIT_NOFILE.
 KEPT_DESCRIPTORS = 900
+
+# One thing a forked run does; what it returns, if it is neither None nor 0, says that it failed.
+Step = Callable[[], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +87,15 @@ class Confinement(Protocol):
         """Kills every process of the present run, none may escape by forking."""
 
     # In a forked run.
-    def confine(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> None:
-        """Last before the program: its limits, and no privilege left."""
+    def confining(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> Sequence[Step]:
+        """What it does last before the program: its limits, and no privilege left.
+
+        Bound ahead, outside of the fork, which has to copy every page whose objects it touches.
+        """
+
+
+def take(steps: Sequence[Step]) -> None:
+    """Goes through all of them; raises OSError."""
+    for step in steps:
+        if step():
+            raise OSError(f"a step of the confinement failed: {step}")

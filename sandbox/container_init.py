@@ -18,12 +18,13 @@ import socket
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 from sandbox import jail, launcher, python_runner, rlimits, seccomp, template, trees, uids
 from sandbox import syscalls as sys_
 from sandbox.cgroups import Group, Hierarchy
-from sandbox.confinement import Places
+from sandbox.confinement import Places, Step
 from sandbox.types import Limits
 
 # What `sandbox.containers` mounts, each an empty tmpfs.
@@ -98,14 +99,16 @@ class Container:
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
 
-    def confine(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> None:
-        """In a forked run, last before the program: its limits, and no privilege left."""
-        rlimits.limit_run(
-            memory_bytes=None if has_memory_group else limits.memory_bytes,
-            processes=None if has_process_group else limits.processes,
+    def confining(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> Sequence[Step]:
+        """Of a forked run, last before the program: its limits, and no privilege left."""
+        return (
+            *rlimits.limiting_run(
+                memory_bytes=None if has_memory_group else limits.memory_bytes,
+                processes=None if has_process_group else limits.processes,
+            ),
+            partial(os.setresuid, self._uid, self._uid, self._uid),
+            sys_.becoming_dumpable(),
         )
-        os.setresuid(self._uid, self._uid, self._uid)
-        sys_.become_dumpable()
 
 
 class EnginesGroup(Group):

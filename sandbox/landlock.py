@@ -40,7 +40,7 @@ from collections.abc import Sequence
 from sandbox import landlock_rules as rules
 from sandbox import reach, rlimits, root, seccomp, trees, uids
 from sandbox import syscalls as sys_
-from sandbox.confinement import KEPT_DESCRIPTORS, Places
+from sandbox.confinement import KEPT_DESCRIPTORS, Places, Step
 from sandbox.types import Limits
 
 # An ordinary user's program has the server's uid: only scopes keep it from signalling the server.
@@ -261,13 +261,16 @@ class Landlock:
 
     # In a forked run.
 
-    def confine(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> None:
-        """In a forked run, last before the program: its limits, its rules, and no privilege left."""
-        assert self._ruleset is not None
-        rlimits.limit_run(
+    def confining(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> Sequence[Step]:
+        """Of a forked run, last before the program: its limits, its rules, and no privilege left."""
+        limiting = rlimits.limiting_run(
             memory_bytes=None if has_memory_group else limits.memory_bytes,
             processes=None if has_process_group else self._most_processes(limits),
         )
+        return (*limiting, self._confine, sys_.becoming_dumpable())
+
+    def _confine(self) -> None:
+        assert self._ruleset is not None
         self._ruleset.allow("/proc/self/", rules.READ_FILE | rules.READ_DIR)
         if self._as_root:
             os.setresuid(self._uid, self._uid, self._uid)  # the kernel empties every capability set with this
@@ -278,7 +281,6 @@ class Landlock:
             self._ruleset.enforce()  # within the first domain: the process that waits is out of reach
             sys_.install_seccomp(seccomp.build_same_user_filter())
         self._ruleset.close()
-        sys_.become_dumpable()
 
     def _most_processes(self, limits: Limits) -> int:
         return limits.processes + (0 if self._as_root else _threads_of(os.getuid()))

@@ -216,6 +216,7 @@ def start(text: str) -> None:
     """Runs a launcher to its end. In a forked test this raises `sandbox.jail.Become`."""
     config = read_config(text)
     ensure_stack()
+    os.environ.pop("LD_BIND_NOW", None)  # it has had its effect, and no program need know
     syscalls.set_thread_stack_bytes(THREAD_STACK_BYTES)
     # No parent-death signal: the end of the control socket says that the server is gone, and then there are
     # jails to bury and groups to remove.

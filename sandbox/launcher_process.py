@@ -34,6 +34,7 @@ _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "PYTHONHASHSEED": "0",  # the same program gives the same verdict every time
     "PYTHONDONTWRITEBYTECODE": "1",
+    "LD_BIND_NOW": "1",  # or each fork looks up anew what it is the first to call
 }
 
 

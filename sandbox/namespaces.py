@@ -20,10 +20,11 @@ import math
 import os
 import signal
 from collections.abc import Sequence
+from functools import partial
 
 from sandbox import rlimits, root, seccomp
 from sandbox import syscalls as sys_
-from sandbox.confinement import Places
+from sandbox.confinement import Places, Step
 from sandbox.types import Limits
 
 _NAMESPACES = (
@@ -131,17 +132,18 @@ class Namespaces:
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
 
-    def confine(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> None:
-        """In a forked run, last before the program: its limits, and no privilege left."""
-        rlimits.limit_run(
-            memory_bytes=None if has_memory_group else limits.memory_bytes,
-            processes=None if has_process_group else limits.processes,
+    def confining(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> Sequence[Step]:
+        """Of a forked run, last before the program: its limits, and no privilege left."""
+        uids = self._uid, self._uid, self._uid
+        return (
+            *rlimits.limiting_run(
+                memory_bytes=None if has_memory_group else limits.memory_bytes,
+                processes=None if has_process_group else limits.processes,
+            ),
+            # The kernel empties every capability set with the change of uids.
+            partial(os.setresuid, *uids) if os.geteuid() == 0 else sys_.drop_capabilities,
+            sys_.becoming_dumpable(),  # its own /proc/self, and with it /dev/stdin, is the program's again
         )
-        if os.geteuid() == 0:
-            os.setresuid(self._uid, self._uid, self._uid)  # the kernel empties every capability set with this
-        else:
-            sys_.drop_capabilities()
-        sys_.become_dumpable()  # its own /proc/self, and with it /dev/stdin, is the program's again
 
 
 def _holds_anything(mount_point: str) -> bool:

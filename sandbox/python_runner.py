@@ -23,6 +23,8 @@ import sys
 import threading
 import traceback
 import types
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from sandbox import streams, template, values
@@ -43,6 +45,7 @@ print(sum(numbers), *sorted(numbers), sep=" ", file=stdout)
 print("".join(str(number) for number in numbers), file=stdout)
 stdin.read()
 """
+Entry = Callable[[types.CodeType], None]
 _HIDDEN: list[types.ModuleType] = []
 _MAINS: dict[str, types.ModuleType] = {}
 DONE = b"done"
@@ -55,15 +58,16 @@ def execute(brief: Brief) -> NoReturn:
     main = _main_of(brief.job)
     sys.argv = [brief.job.places.script, *brief.argv]
     sys.orig_argv = ["python3", *sys.argv]
+    enter = _entering(brief.job, main)
     own, code = template.serve(brief, _loaded)
     if own is not brief:
         sys.argv[1:] = own.argv
         sys.orig_argv[2:] = own.argv
     if code is None:
         code = _code(own.job)
-    os.close(streams.CODE)
+        os.close(streams.CODE)
     gc.enable()
-    status = _guarded(lambda: _enter(own.job, code, main))
+    status = _guarded(enter, code)
     _leave(main, status)
 
 
@@ -91,6 +95,10 @@ def prepare() -> None:
         usual()
     ours = [name for name in sys.modules if name == "sandbox" or name.startswith("sandbox.")]
     _HIDDEN.extend(sys.modules.pop(name) for name in ours)
+    for module in sys.modules.values():
+        # The built-in ones lack it, and each `import sys` would make an exception of that.
+        if (spec := getattr(module, "__spec__", None)) is not None and not hasattr(spec, "_initializing"):
+            spec._initializing = False
     for name in ("__main__", CALL_MODULE):
         module = types.ModuleType(name)
         module.__dict__.update(__file__=_USUAL_PATH, __builtins__=builtins, __cached__=None)
@@ -109,8 +117,8 @@ def _rehearse() -> None:
     code = marshal.loads(marshal.dumps(compile(_REHEARSAL, _USUAL_PATH, "exec", dont_inherit=True)))  # noqa: S302
     with open(os.devnull, "w+") as stream:
         module.__dict__.update(stdin=stream, stdout=stream)
-        _guarded(lambda: exec(code, module.__dict__))  # noqa: S102 - our own
-        _has_threads()
+        _guarded(partial(_run, module.__dict__), code)
+        _has_threads_or_callbacks()
         _flush()
         module.__dict__.clear()
     gc.collect()
@@ -145,11 +153,22 @@ def _main_of(job: Job) -> types.ModuleType:
     return main
 
 
-def _enter(job: Job, code: types.CodeType, main: types.ModuleType) -> None:
+def _entering(job: Job, main: types.ModuleType) -> Entry:
+    """The way into the program, chosen before the fork."""
+    if job.mode is Mode.SCRIPT and not job.setup:
+        return partial(_run, main.__dict__)
+    return partial(_enter, job, main)
+
+
+def _run(namespace: dict[str, Any], code: types.CodeType) -> None:
+    exec(code, namespace)  # noqa: S102 - this is what the jail is for
+
+
+def _enter(job: Job, main: types.ModuleType, code: types.CodeType) -> None:
     arguments: list[Any] = _arguments() if job.mode is Mode.CALL else []
     if job.setup:
         _execute(job.setup, f"{job.places.box}/setup.py", main)
-    exec(code, main.__dict__)  # noqa: S102 - this is what the jail is for
+    _run(main.__dict__, code)
     if job.mode is Mode.CALL:
         _call(job.function, arguments, main)
     elif job.mode is Mode.ASSERTS:
@@ -192,10 +211,10 @@ def _hand_over(record: bytes) -> None:
     os.close(streams.RECORD)
 
 
-def _guarded(body: Any) -> int:
-    """Runs `body` and returns the exit status that python3 would end with."""
+def _guarded(enter: Entry, code: types.CodeType) -> int:
+    """Runs the program and returns the exit status that python3 would end with."""
     try:
-        body()
+        enter(code)
     except SystemExit as ended:
         return _exit_status(ended.code)
     except BaseException as error:  # noqa: BLE001 - python3 prints whatever escapes
@@ -223,9 +242,9 @@ def _print_uncaught(error: BaseException) -> None:
 def _leave(main: types.ModuleType, status: int) -> NoReturn:
     """The order of Py_FinalizeEx: threads, atexit, flush, the module's objects, flush."""
     try:
-        if _has_threads():
+        if _has_threads_or_callbacks():
             threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+            atexit._run_exitfuncs()
         status = _flush() or status
         main.__dict__.clear()
         gc.collect()
@@ -238,9 +257,13 @@ def _leave(main: types.ModuleType, status: int) -> NoReturn:
     os._exit(status)
 
 
-def _has_threads() -> bool:
-    """Whether there is anything to wait for; to find that out the long way costs a tenth of a fork."""
-    return bool(threading._shutdown_locks or threading._threading_atexits)  # type: ignore[attr-defined]
+def _has_threads_or_callbacks() -> bool:
+    """Whether there is anything to wait for; to find that out the long way costs a tenth of a fork.
+
+    The main thread's own lock is always among the threads' locks.
+    """
+    others = len(threading._shutdown_locks) > 1 or threading._threading_atexits  # type: ignore[attr-defined]
+    return bool(others or atexit._ncallbacks())
 
 
 def _flush() -> int:

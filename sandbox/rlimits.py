@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import resource
+from collections.abc import Sequence
+from functools import partial
 
+from sandbox.confinement import Step
 from sandbox.types import Limits
 
 OPEN_FILES = 1024
@@ -32,15 +35,13 @@ def limit_cpu(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
 
 
-def limit_run(*, memory_bytes: int | None, processes: int | None) -> None:
-    """In a forked run: the second wall behind what the supervisor measures.
+def limiting_run(*, memory_bytes: int | None, processes: int | None) -> Sequence[Step]:
+    """What a forked run does: the second wall behind what the supervisor measures.
 
     `memory_bytes` (per process) and `processes` (per uid) are None where a control group limits them.
     """
-    if memory_bytes is not None:
-        limit(resource.RLIMIT_DATA, memory_bytes)
-    if processes is not None:
-        limit(resource.RLIMIT_NPROC, processes)
+    wanted = (resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_NPROC, processes)
+    return [partial(limit, what, value) for what, value in wanted if value is not None]
 
 
 def limit(what: int, value: int) -> None:

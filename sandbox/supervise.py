@@ -214,12 +214,13 @@ class Supervisor:
             end.alone = False
             return end
         report = living.streams.orders.recv(64)
-        if len(report) != template.REPORT.size:
+        if len(report) != sys_.REAPED.size:
             end.alone = False
             self._explain(living, report, end)
             return end
-        end.status, user, system, resident = template.REPORT.unpack(report)
-        end.add(user + system, resident)
+        status, user, user_us, system, system_us, resident_kib = sys_.REAPED.unpack(report)
+        end.status = status
+        end.add(user + system + (user_us + system_us) / 1e6, resident_kib * 1024)
         return end
 
     def _explain(self, living: _Template, report: bytes, end: _End) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Callable
+from functools import partial
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -39,6 +41,11 @@ SECCOMP_MODE_FILTER = 2
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _CAPABILITY_HEADER = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
 _NO_CAPABILITIES = bytes(24)
+
+# What a reaper writes: wait status; user and system time in seconds and microseconds; peak resident KiB.
+REAPED = struct.Struct("@i5l")
+_USAGE_OFFSET = struct.calcsize("@i0l")
+_USAGE_BYTES = 256  # of struct rusage, generously
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -88,14 +95,12 @@ def prctl(option: int, argument: int) -> None:
 
 # What runs in every fork goes by this: a call through `_libc` reads errno as well, and touches 20 pages more.
 _in_place = ctypes.PyDLL(None)
-_prctl_in_place = _in_place.prctl
-_fork_in_place = _in_place.fork
+fork_in_place: Callable[[], int] = _in_place.fork  # returns -1 if it fails
 
 
-def become_dumpable() -> None:
-    """PR_SET_DUMPABLE 1."""
-    if _prctl_in_place(4, 1):  # of its two integers an int as wide as a C int passes as it is
-        raise OSError("prctl(PR_SET_DUMPABLE) failed")
+def becoming_dumpable() -> Callable[[], int]:
+    """PR_SET_DUMPABLE 1, to be called in a fork; returns -1 if it fails."""
+    return partial(_in_place.prctl, PR_SET_DUMPABLE, 1)  # an int passes as a C int, as it is
 
 
 def install_seccomp(program: bytes) -> None:
@@ -122,7 +127,19 @@ def fork_plainly() -> int:
     nothing here, and cost a third of the whole fork in pages that they touch.
     What they also do and this does not: the `random` module is not seeded anew.
     """
-    return _checked(_fork_in_place(), "fork")
+    return _checked(fork_in_place(), "fork")
+
+
+class Reaper:
+    """wait4(2) for any child, into a buffer of its own: `os.wait4` makes twenty objects of what it finds."""
+
+    def __init__(self) -> None:
+        buffer = ctypes.create_string_buffer(_USAGE_OFFSET + _USAGE_BYTES)
+        status = ctypes.byref(buffer)
+        self.reap: Callable[[], int] = partial(
+            _in_place.wait4, -1, status, 0, ctypes.byref(buffer, _USAGE_OFFSET)
+        )
+        self.report = memoryview(buffer)[: REAPED.size]  # as the last call left it
 
 
 def give_back_free_heap() -> None:

@@ -14,21 +14,21 @@ from __future__ import annotations
 import json
 import os
 import signal
-import struct
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NoReturn, TypeVar
 
 from sandbox import rlimits, streams
 from sandbox import syscalls as sys_
-from sandbox.confinement import Confinement, Places
+from sandbox.confinement import Confinement, Places, Step
 from sandbox.types import Limits, Mode
 
 T = TypeVar("T")
 USUAL, OTHER_ARGV, MOVED = b"-", b"a", b"m"  # orders; MOVED: the working directory is a new one
+_KEPT: list[object] = []
 UNFIT = b"!"  # a report: the fork could not be confined
-REPORT = struct.Struct("<iddQ")  # wait status, user and system seconds, peak resident bytes
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -87,9 +87,28 @@ def serve(brief: Brief, load: Callable[[], T | None]) -> tuple[Brief, T | None]:
     """Forks at each order; returns in the fork alone, confined, with the run's own argv.
 
     `load` is asked before a fork for what an earlier run has left to those that follow, until there is
-    something; the forks get it ready-made.
+    something; the forks get it ready-made, and the descriptor it came from is closed in them.
     """
+    forks_run_on = brief.job.kind == "python"
+    order, steps, loaded = _fork_at_orders(brief, load)
+    if order == OTHER_ARGV:
+        brief = replace(brief, argv=tuple(json.loads(streams.read_whole(streams.ARGV))))
+    try:
+        for step in steps:
+            if step():
+                raise OSError(f"a step of the confinement failed: {step}")
+    except BaseException:  # noqa: BLE001 - a half-confined fork must never run the program
+        _be_unfit()
+    if not forks_run_on:
+        _exec(brief)
+    return brief, loaded
+
+
+def _fork_at_orders(brief: Brief, load: Callable[[], T | None]) -> tuple[bytes, Sequence[Step], T | None]:
+    """In the fork: the order, what it has to do first, what was loaded."""
     loaded = None
+    fork, reaper, steps = sys_.fork_in_place, sys_.Reaper(), _steps(brief, streams.ARGV)
+    _KEPT.append(reaper)  # a fork that let go of it would touch, and so copy, its pages
     while True:
         order = os.read(streams.ORDERS, 1)
         if not order:
@@ -97,38 +116,37 @@ def serve(brief: Brief, load: Callable[[], T | None]) -> tuple[Brief, T | None]:
         if order == MOVED:
             os.chdir(brief.job.places.work)
             continue
-        if loaded is None:
-            loaded = load()
-        pid = sys_.fork_plainly()
+        if loaded is None and (loaded := load()) is not None:
+            steps = _steps(brief, streams.CODE)
+        pid = fork()
         if pid == 0:
-            return _begin(brief, order), loaded
+            _KEPT.append(steps)
+            return order, steps, loaded
         if brief.once:
             os.close(0)
             os.close(1)
-        _, status, usage = os.wait4(pid, 0)
-        report = REPORT.pack(status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
-        os.write(streams.ORDERS, report)
+        if pid < 0 or reaper.reap() < 0:
+            os._exit(70)  # the supervisor sees the end
+        os.write(streams.ORDERS, reaper.report)
 
 
-def _begin(brief: Brief, order: bytes) -> Brief:
-    """In the fork: gives up every right; the program starts when this has returned."""
-    try:
-        if order == OTHER_ARGV:
-            brief = replace(brief, argv=tuple(json.loads(streams.read_whole(streams.ARGV))))
-        os.setsid()  # within a session anybody may send SIGCONT to anybody
-        brief.confinement.confine(
+def _steps(brief: Brief, first_closed: int) -> Sequence[Step]:
+    """What every fork does, in order; then no right is left, and no descriptor but the program's."""
+    return (
+        os.setsid,  # within a session anybody may send SIGCONT to anybody
+        *brief.confinement.confining(
             brief.limits,
             has_memory_group=brief.has_memory_group,
             has_process_group=brief.has_process_group,
-        )
-    except BaseException:  # noqa: BLE001 - a half-confined fork must never run the program
-        traceback.print_exc()
-        os.write(streams.ORDERS, UNFIT)
-        os._exit(70)
-    os.closerange(streams.ARGV, streams.PLACES)
-    if brief.job.kind != "python":
-        _exec(brief)
-    return brief
+        ),
+        partial(os.closerange, first_closed, streams.PLACES),
+    )
+
+
+def _be_unfit() -> NoReturn:
+    traceback.print_exc()
+    os.write(streams.ORDERS, UNFIT)
+    os._exit(70)
 
 
 def _exec(brief: Brief) -> NoReturn:

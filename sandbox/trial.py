@@ -10,7 +10,7 @@ import sys
 from typing import NoReturn
 
 from sandbox import backends, root
-from sandbox.confinement import KEPT_DESCRIPTORS, Confinement
+from sandbox.confinement import KEPT_DESCRIPTORS, Confinement, take
 from sandbox.types import Limits
 
 
@@ -40,7 +40,7 @@ def _be_supervisor(confinement: Confinement) -> NoReturn:
         if pid == 0:
             os.chdir(places.work)
             os.closerange(3, KEPT_DESCRIPTORS)
-            confinement.confine(limits, has_memory_group=False, has_process_group=False)
+            take(confinement.confining(limits, has_memory_group=False, has_process_group=False))
             os._exit(0)
         _, status = os.waitpid(pid, 0)
         confinement.kill_all()

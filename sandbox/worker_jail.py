@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from sandbox import frames, supervise
+from sandbox import confinement, frames, supervise
 from sandbox import syscalls as sys_
 from sandbox.cgroups import Group
 from sandbox.confinement import Confinement
@@ -194,10 +194,12 @@ class WorkerSupervisor:
             self._connection.close()
             os.setsid()
             self._group.join_programs()
-            self._confinement.confine(
-                self._limits,
-                has_memory_group=self._group.limits_memory,
-                has_process_group=self._group.limits_processes,
+            confinement.take(
+                self._confinement.confining(
+                    self._limits,
+                    has_memory_group=self._group.limits_memory,
+                    has_process_group=self._group.limits_processes,
+                )
             )
             gc.enable()
             _answer_calls(connection, self._handler, int(self._limits.memory_bytes * MEMORY_SHARE))

@@ -70,6 +70,7 @@ PROGRAMS = {
     "daemon_thread": "import threading, time\nthreading.Thread(target=lambda: (time.sleep(9), print('never')), daemon=True).start()",
     "thread_pool": "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(3) as p: print(list(p.map(abs, [-1, -2])))",
     "atexit": "import atexit\natexit.register(print, 'at exit')\nprint('end')",
+    "atexit_after_threading": "import atexit, threading\natexit.register(lambda: print(threading.main_thread().is_alive()))",
     "atexit_after_exception": "import atexit\natexit.register(print, 'at exit')\n1/0",
     "del_at_exit": "class A:\n    def __del__(self): print('deleted')\na = A()\nprint('end')",
     "del_of_a_cycle": "class A:\n    def __del__(self): print('deleted')\na = A(); a.me = a\nprint('end')",
