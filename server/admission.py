@@ -82,7 +82,7 @@ class Admission:
         Inside, the lanes know the request by its ticket.
         """
         identity = (caller.key, run or caller.run)
-        self._check_open()
+        self.check_open()
         self._check_room(identity, cost, size_bytes)
         quota = caller.quota.enter(cost) if caller.quota is not None else contextlib.nullcontext()
         with quota, self._counted(identity, cost, size_bytes):
@@ -103,7 +103,8 @@ class Admission:
             return False
         return True
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises RequestError DRAINING when the server is going."""
         if self._draining:
             raise RequestError(
                 ErrorCode.DRAINING, "the server is shutting down", retry_after_seconds=_RETRY_AFTER_SECONDS

@@ -164,6 +164,10 @@ class Warm:
         """Judges one completion."""
         return await self._warm().verify(request)
 
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        """The verdict, if nothing has to be waited for."""
+        return self._warm().verify_now(request)
+
     async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
         """Keeps a test set."""
         return await self._warm().put_tests(tests)

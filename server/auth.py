@@ -141,6 +141,11 @@ class KeyQuota:
         self._left = row.cost_per_second * _BURST_SECONDS
         self._filled_at = clock()
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit to count against."""
+        return bool(self.row.max_concurrent or self.row.cost_per_second)
+
     @contextlib.contextmanager
     def enter(self, cost: float) -> Iterator[None]:
         """Room for one request of this cost; raises RequestError QUEUE_FULL where there is none."""

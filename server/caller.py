@@ -23,6 +23,10 @@ DEFAULT_PRIORITY = "training"
 class Quota(Protocol):
     """What a caller may use."""
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit to count against."""
+
     def enter(self, cost: float) -> contextlib.AbstractContextManager[None]:
         """Room for one request of this cost; raises RequestError QUEUE_FULL where there is none."""
 

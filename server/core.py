@@ -168,6 +168,23 @@ class RewardCore:
         _complete_timing(verdict, time.monotonic() - started, ticket)
         return verdict
 
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        """The verdict on an easy math answer, which needs no place in the queue; None for all else."""
+        if not request.HasField("math"):
+            return None
+        started = time.monotonic()
+        self._admission.check_open()
+        _check_extraction(request.extraction)
+        quota = caller.current().quota
+        if quota is not None and quota.limited:
+            return None  # it has to be counted against its key
+        verdict = self._math.verify_now(request)
+        if verdict is not None:
+            verdict.isolation = self.sandbox.isolation
+            timing = verdict.timing
+            timing.total_seconds = timing.run_seconds = time.monotonic() - started
+        return verdict
+
     def _judge_of(self, request: pb.VerifyRequest) -> tuple[Judge, float]:
         """Checks the request, binds what will judge it, and estimates its cost."""
         task = request.WhichOneof("task")

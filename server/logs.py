@@ -64,13 +64,24 @@ class Logged(Passing):
 
     def __init__(self, inner: RewardService, logger: Logger) -> None:
         super().__init__(inner)
-        self._logger = logger
+        self._logger = logger.bind()  # a lazy logger would be bound anew for every verdict
 
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
         """Judges; logs the outcome."""
         with self._faults("verify", request.id, request.run):
             verdict = await self._inner.verify(request)
         self._log_verdict(request, verdict)
+        return verdict
+
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        """Judges if nothing has to be waited for; logs the outcome."""
+        try:
+            verdict = self._inner.verify_now(request)
+        except Exception as error:
+            self._log_fault(error, "verify", request.id, request.run)
+            raise
+        if verdict is not None:
+            self._log_verdict(request, verdict)
         return verdict
 
     async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
@@ -87,18 +98,23 @@ class Logged(Passing):
     def _faults(self, rpc: str, request_id: str, run: str) -> Iterator[None]:
         try:
             yield
-        except RequestError as error:
-            self._logger.info(
-                "refused", rpc=rpc, id=request_id, run=run, code=error.code.name, field=error.field
-            )
-            raise
-        except Exception:  # logged with its traceback and passed on: the faces turn it into an answer
-            self._logger.exception("unforeseen_fault", rpc=rpc, id=request_id, run=run)
+        except Exception as error:  # logged and passed on: the faces turn it into an answer
+            self._log_fault(error, rpc, request_id, run)
             raise
 
+    def _log_fault(self, error: Exception, rpc: str, request_id: str, run: str) -> None:
+        """A refusal, or with its traceback what nobody foresaw."""
+        if not isinstance(error, RequestError):
+            self._logger.exception("unforeseen_fault", rpc=rpc, id=request_id, run=run)
+            return
+        self._logger.info("refused", rpc=rpc, id=request_id, run=run, code=error.code.name, field=error.field)
+
     def _log_verdict(self, request: pb.VerifyRequest, verdict: pb.Verdict) -> None:
+        severity = _severity(verdict.status)
+        if not self._logger.is_enabled_for(severity):
+            return  # nearly every verdict: its fields need not be gathered
         self._logger.log(
-            _severity(verdict.status),
+            severity,
             "verdict",
             id=request.id,
             run=request.run,

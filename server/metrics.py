@@ -10,7 +10,6 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,9 +17,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import RequestError
 from server.faces.service import Passing, RewardService
+from server.tallies import Distribution, Tally
 
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-_PHASES = ("queue", "compile", "run", "total")
 _LIMITS = {
     pb.TIME_LIMIT: "time",
     pb.MEMORY_LIMIT: "memory",
@@ -54,21 +53,15 @@ class Metrics:
         self.in_flight = Gauge(
             "reward_in_flight", "Requests that are accepted and not answered", ["rpc"], registry=self.registry
         )
-        self.verdicts = Counter(
-            "reward_verdicts", "Verdicts by outcome", ["task", "status", "language"], registry=self.registry
-        )
+        self.verdicts = Tally("reward_verdicts", "Verdicts by outcome", ["task", "status", "language"])
         self.refusals = Counter(
             "reward_refusals",
             "Requests that were not taken, by error code",
             ["rpc", "code"],
             registry=self.registry,
         )
-        self.phase_seconds = Histogram(
-            "reward_phase_seconds",
-            "Time of a verdict by phase",
-            ["task", "phase"],
-            buckets=_BUCKETS_SECONDS,
-            registry=self.registry,
+        self.phase_seconds = Distribution(
+            "reward_phase_seconds", "Time of a verdict by phase", ["task", "phase"], _BUCKETS_SECONDS
         )
         self.flags = Counter(
             "reward_flags", "Verdicts with a sign of tampering", ["flag"], registry=self.registry
@@ -84,6 +77,8 @@ class Metrics:
         )
         depth = Gauge("reward_queue_depth", "Requests that wait for a slot", registry=self.registry)
         depth.set_function(queue_depth)
+        self.registry.register(self.verdicts)
+        self.registry.register(self.phase_seconds)
         self.registry.register(_MathCollector(math_statistics))
         self.registry.register(_CoreCollector(statistics, replays))
 
@@ -164,6 +159,17 @@ class Measured(Passing):
         self._count_verdict(request, verdict)
         return verdict
 
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        """Judges if nothing has to be waited for; counts the verdict and its phases."""
+        try:
+            verdict = self._inner.verify_now(request)
+        except RequestError as error:
+            self._metrics.refusals.labels("verify", error.code.name).inc()
+            raise
+        if verdict is not None:
+            self._count_verdict(request, verdict)
+        return verdict
+
     async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
         """Keeps a test set."""
         with self._counted("put_tests"):
@@ -187,7 +193,7 @@ class Measured(Passing):
         task = request.WhichOneof("task") or "none"
         # A language that the core has judged is one of its table: no caller can grow the label's values.
         language = request.code.language if task == "code" else ""
-        self._metrics.verdicts.labels(task, pb.Status.Name(verdict.status), language).inc()
+        self._metrics.verdicts.counts[task, pb.Status.Name(verdict.status), language] += 1
         for flag in verdict.flags:
             self._metrics.flags.labels(flag).inc()
         if task == "code":
@@ -207,8 +213,11 @@ class Measured(Passing):
 
     def _observe_phases(self, task: str, timing: pb.Timing) -> None:
         """What is neither waiting, compiling nor running is the check: extraction and comparison."""
-        observe = self._metrics.phase_seconds.labels
-        known = timing.queue_seconds + timing.compile_seconds + timing.run_seconds
-        observe(task, "check").observe(max(0.0, timing.total_seconds - known))
-        for phase in _PHASES:
-            observe(task, phase).observe(getattr(timing, f"{phase}_seconds"))
+        observe = self._metrics.phase_seconds.observe
+        queue, compiling, run = timing.queue_seconds, timing.compile_seconds, timing.run_seconds
+        total = timing.total_seconds
+        observe((task, "queue"), queue)
+        observe((task, "compile"), compiling)
+        observe((task, "run"), run)
+        observe((task, "total"), total)
+        observe((task, "check"), max(0.0, total - queue - compiling - run))

@@ -82,13 +82,10 @@ class Replayed(Passing):
         """Judges one completion, unless it has been."""
         if not request.id:
             return await self._inner.verify(request)
-        asking = caller.current()
-        name = (asking.key, request.run or asking.run, request.id)
-        content = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        name, content = _name_of(request), _content_of(request)
         self._expire()
         if (kept := self._kept.get(name)) is not None and kept.content == content:
-            self.counts.hit += 1
-            return _again(pb.Verdict.FromString(kept.verdict))
+            return self._hit(kept)
         flight = self._flights.get(name)
         if flight is not None and flight.content == content:
             self.counts.shared += 1
@@ -98,6 +95,33 @@ class Replayed(Passing):
         self.counts.changed += 1
         self._on_changed(request)
         return await self._inner.verify(request)
+
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        """Judges one completion if nothing has to be waited for, unless it has been."""
+        if not request.id or not request.HasField("math"):
+            return self._inner.verify_now(request)
+        name, content = _name_of(request), _content_of(request)
+        self._expire()
+        kept, flight = self._kept.get(name), self._flights.get(name)
+        if kept is not None and kept.content == content:
+            return self._hit(kept)
+        if flight is not None and flight.content == content:
+            return None
+        verdict = self._inner.verify_now(request)
+        if verdict is None:
+            return None
+        if kept is None and flight is None:
+            self._keep_if_judged(name, content, verdict)
+        else:
+            self.counts.changed += 1
+            self._on_changed(request)
+        return verdict
+
+    def _hit(self, kept: _Kept) -> pb.Verdict:
+        self.counts.hit += 1
+        verdict = pb.Verdict.FromString(kept.verdict)
+        verdict.cached = True
+        return verdict
 
     async def _lead(self, name: Name, content: bytes, request: pb.VerifyRequest) -> pb.Verdict:
         task = asyncio.ensure_future(_as_coroutine(self._inner, request))
@@ -122,15 +146,13 @@ class Replayed(Passing):
             del self._flights[name]
         if flight.task.cancelled() or flight.task.exception() is not None:
             return
-        verdict = flight.task.result()
-        if verdict.status not in _NOT_KEPT:
-            self._keep(name, _Kept(flight.content, verdict.SerializeToString(), self._ends()))
+        self._keep_if_judged(name, flight.content, flight.task.result())
 
-    def _ends(self) -> float:
-        return self._clock() + self._window_seconds
-
-    def _keep(self, name: Name, kept: _Kept) -> None:
-        self._kept[name] = kept
+    def _keep_if_judged(self, name: Name, content: bytes, verdict: pb.Verdict) -> None:
+        if verdict.status in _NOT_KEPT or not self._budget_bytes:
+            return
+        expires = self._clock() + self._window_seconds
+        kept = self._kept[name] = _Kept(content, verdict.SerializeToString(), expires)
         self.counts.size_bytes += kept.size_bytes
         while self.counts.size_bytes > self._budget_bytes:
             self._drop_oldest()
@@ -143,6 +165,15 @@ class Replayed(Passing):
     def _drop_oldest(self) -> None:
         _, oldest = self._kept.popitem(last=False)
         self.counts.size_bytes -= oldest.size_bytes
+
+
+def _name_of(request: pb.VerifyRequest) -> Name:
+    asking = caller.current()
+    return asking.key, request.run or asking.run, request.id
+
+
+def _content_of(request: pb.VerifyRequest) -> bytes:
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
 async def _as_coroutine(inner: RewardService, request: pb.VerifyRequest) -> pb.Verdict:

@@ -29,7 +29,7 @@ from server.errors import ErrorCode, RequestError, StartupError
 from server.faces import proto_wire
 from server.faces.batch import Entry, Refused, judge_many
 from server.faces.callers import Callers
-from server.faces.service import RewardService, deadline_in, verify, within
+from server.faces.service import RewardService, deadline_in, verify, verify_now, within
 from server.tls import Tls
 
 ERROR_DOMAIN = "reward.v1"
@@ -160,7 +160,11 @@ class GrpcFace:
         return proto_wire.parse(body, kind, self._ceiling)
 
     async def _verify(self, body: bytes, context: Context) -> pb.Verdict:
-        return await verify(self._service, self._parse(body, pb.VerifyRequest), _deadline(context))
+        request = self._parse(body, pb.VerifyRequest)
+        at_once = verify_now(self._service, request)
+        if at_once is not None:
+            return at_once
+        return await verify(self._service, request, _deadline(context))
 
     async def _put_tests(self, body: bytes, context: Context) -> pb.TestSetRef:
         work = self._service.put_tests(self._parse(body, pb.TestSet))

@@ -34,7 +34,7 @@ from server.faces.http_body import (
     while_connected,
 )
 from server.faces.http_bounds import BodyBudget, patient_protocol
-from server.faces.service import RewardService, verify, within
+from server.faces.service import RewardService, verify, verify_now, within
 from server.tls import Tls
 
 NDJSON = "application/x-ndjson"
@@ -56,7 +56,11 @@ class Routes:
     async def verify(self, request: Request) -> Response:
         """`POST /v1/verify`: one completion, one verdict."""
         message = json_wire.parse(await self._body(request), pb.VerifyRequest)
-        return await _answer(request, verify(self._service, message, deadline_of(request)))
+        deadline = deadline_of(request)
+        at_once = verify_now(self._service, message)
+        if at_once is not None:
+            return json_response(json_wire.dumps(at_once))
+        return await _answer(request, verify(self._service, message, deadline))
 
     async def batch(self, request: Request) -> Response:
         """`POST /v1/verify/batch`: many; streamed as made, or all at once in their order."""
@@ -87,36 +91,36 @@ class Routes:
         message = json_wire.parse(await self._body(request), pb.CheckTaskRequest)
         return await _answer(request, within(deadline_of(request), taskcheck.check(self._service, message)))
 
-    async def capabilities(self) -> Response:
+    async def capabilities(self, _: Request) -> Response:
         """`GET /v1/capabilities`: what this server can do."""
         return json_response(json_wire.dumps(self._service.capabilities()))
 
-    async def health(self) -> Response:
+    async def health(self, _: Request) -> Response:
         """`GET /health`: the process answers."""
         return json_response(b'{"alive":true}')
 
-    async def ready(self) -> Response:
+    async def ready(self, _: Request) -> Response:
         """`GET /ready`: 200 when warm, 503 before and while draining."""
         ready = self._service.ready
         return json_response(orjson.dumps({"ready": ready}), 200 if ready else 503)
 
-    async def version(self) -> Response:
+    async def version(self, _: Request) -> Response:
         """`GET /version`: this server's version and its API's."""
         return json_response(orjson.dumps({"version": __version__, "api": pb.DESCRIPTOR.package}))
 
-    async def metrics(self) -> Response:
+    async def metrics(self, _: Request) -> Response:
         """`GET /metrics`: Prometheus text."""
         content, media_type = self._metrics()
         return Response(content, media_type=media_type)
 
-    async def documents(self) -> Response:
+    async def documents(self, _: Request) -> Response:
         """`GET /docs`: the API's description for people; nothing of it comes from elsewhere."""
         headers = {"content-security-policy": api_page.CONTENT_SECURITY_POLICY}
         return Response(
             api_page.render(openapi.schema(__version__)), 200, headers, "text/html; charset=utf-8"
         )
 
-    async def openapi(self) -> Response:
+    async def openapi(self, _: Request) -> Response:
         """`GET /openapi.json`: the API's description for tools."""
         return json_response(orjson.dumps(openapi.schema(__version__)))
 
@@ -147,7 +151,7 @@ def build_app(
         ("GET", "/docs", routes.documents),
         ("GET", "/openapi.json", routes.openapi),
     ):
-        app.add_api_route(path, endpoint, methods=[method], response_model=None)
+        app.add_route(path, endpoint, methods=[method])
     for route in further:
         app.add_route(route.path, route.endpoint, methods=[route.method])
     app.add_exception_handler(RequestError, _on_request_error)

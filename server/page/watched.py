@@ -28,6 +28,18 @@ class Watched(Passing):
         self.recent.keep(request, verdict)
         return verdict
 
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        """Judges if nothing has to be waited for; counts and keeps the verdict."""
+        try:
+            verdict = self._inner.verify_now(request)
+        except RequestError as error:
+            self.timeline.add_refusal(error.code.name)
+            raise
+        if verdict is not None:
+            self.timeline.add_verdict(request.WhichOneof("task") or "none", verdict)
+            self.recent.keep(request, verdict)
+        return verdict
+
     async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
         """Runs a program; counts it."""
         with self._counted():

@@ -27,7 +27,7 @@ LANGUAGE_TAGS: dict[str, frozenset[str]] = {
     "bash": frozenset({"bash", "sh", "shell"}),
 }
 
-_INLINE_CHARACTERS = 1 << 17  # read in some milliseconds, whatever they are
+INLINE_CHARACTERS = 1 << 17  # read in some milliseconds, whatever they are
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
 
 
@@ -68,7 +68,7 @@ def extract(text: str, policy: str, *, language: str = "") -> Extraction | None:
 
 async def extract_unhurried(text: str, policy: str, *, language: str = "") -> Extraction | None:
     """`extract`, beside the event loop where the text is long enough to hold it up."""
-    if len(text) <= _INLINE_CHARACTERS:
+    if len(text) <= INLINE_CHARACTERS:
         return extract(text, policy, language=language)
     return await asyncio.to_thread(extract, text, policy, language=language)
 

@@ -81,6 +81,10 @@ class StubCore:
         finally:
             await self._count(-1)
 
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        """Nothing is judged at once, so that tests can hold what they like."""
+        return None
+
     async def _judge(self, request: pb.VerifyRequest) -> pb.Verdict:
         if request.completion == HELD:
             await self._wait_at_gate()

@@ -13,6 +13,8 @@ from sandbox.errors import FilesTooLarge, JailLost, WorkerLost
 from sandbox.types import Limits
 from server import core as core_module
 from server import cost
+from server.auth import KeyQuota, KeyRow
+from server.caller import Caller, become
 from server.config import Settings
 from server.core import ATTEMPTS, RewardCore
 from server.errors import ErrorCode, RequestError, StartupError
@@ -194,3 +196,33 @@ def test_the_math_worker_is_where_the_core_says() -> None:
     module = importlib.import_module(core_module.MATH_WORKER)
     assert callable(module.handle)
     assert callable(module.warm_up)
+
+
+EASY = pb.VerifyRequest(id="e", completion=r"\boxed{42}", math=pb.MathTask(gold=["42"]))
+
+
+async def test_an_easy_answer_is_judged_at_once_and_timed() -> None:
+    verdict = RewardCore(Settings()).verify_now(EASY)
+    assert verdict is not None
+    assert (verdict.id, verdict.status, verdict.reward) == ("e", pb.ACCEPTED, 1.0)
+    assert verdict.timing.total_seconds == verdict.timing.run_seconds > 0
+
+
+async def test_a_core_that_drains_judges_nothing_at_once() -> None:
+    core = RewardCore(Settings())
+    await core.drain(1.0)
+    with pytest.raises(RequestError) as refused:
+        core.verify_now(EASY)
+    assert refused.value.code is ErrorCode.DRAINING
+
+
+async def test_a_key_with_limits_is_counted_and_not_judged_at_once() -> None:
+    quota = KeyQuota(KeyRow("a", "0" * 64, max_concurrent=1), lambda: 0.0)
+    become(Caller(key="a", quota=quota))
+    assert RewardCore(Settings()).verify_now(EASY) is None
+
+
+async def test_what_needs_a_worker_or_a_program_is_not_judged_at_once() -> None:
+    core = RewardCore(Settings())
+    code = pb.VerifyRequest(completion="x", code=pb.CodeTask(language="python"))
+    assert core.verify_now(MATH) is core.verify_now(code) is None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.metrics import Measured, Metrics
+from server.tallies import Distribution
 from tests.server.stub_core import StubCore
 
 STATISTICS = {"cache.hit": 3, "cache.miss": 2, "cache_bytes": 100, "workers.budget_kill": 1}
@@ -82,3 +84,37 @@ async def test_a_verdict_from_the_cache_is_no_second_kill() -> None:
 async def test_every_limit_has_a_name(status: pb.Status) -> None:
     code = pb.CodeDetail(cases=[pb.CaseDetail(status=status)])
     assert "reward_limit_kills_total{" in await shown_after(pb.Verdict(status=status, reward=0.0, code=code))
+
+
+def test_a_distribution_has_cumulative_buckets_that_hold_their_upper_end() -> None:
+    registry = CollectorRegistry()
+    seconds = Distribution("wait_seconds", "Time", ["phase"], (0.1, 1.0))
+    registry.register(seconds)
+    for value in (0.1, 0.5, 7.0):
+        seconds.observe(("queue",), value)
+    lines = generate_latest(registry).decode().splitlines()
+    for line in (
+        'wait_seconds_bucket{le="0.1",phase="queue"} 1.0',
+        'wait_seconds_bucket{le="1.0",phase="queue"} 2.0',
+        'wait_seconds_bucket{le="+Inf",phase="queue"} 3.0',
+        'wait_seconds_count{phase="queue"} 3.0',
+        'wait_seconds_sum{phase="queue"} 7.6',
+    ):
+        assert line in lines
+
+
+class AtOnce(Answering):
+    """Answers without waiting."""
+
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        return self.verdict
+
+
+def test_a_verdict_made_at_once_is_counted_like_any_other() -> None:
+    metrics = Metrics(lambda: 0)
+    timing = pb.Timing(run_seconds=2, total_seconds=2)
+    verdict = pb.Verdict(status=pb.ACCEPTED, reward=1.0, timing=timing)
+    Measured(AtOnce(verdict), metrics).verify_now(pb.VerifyRequest(math=pb.MathTask(gold=["1"])))
+    text = metrics.render()[0].decode()
+    assert '\nreward_verdicts_total{language="",status="ACCEPTED",task="math"} 1.0\n' in text
+    assert '\nreward_phase_seconds_sum{phase="run",task="math"} 2.0\n' in text

@@ -150,3 +150,40 @@ async def test_what_is_kept_stays_within_its_bytes() -> None:
         assert replays.service.counts.size_bytes <= 3000
     assert (await replays.service.verify(ask(id_="49"))).cached
     assert not (await replays.service.verify(ask(id_="0"))).cached
+
+
+class AtOnce(Counting):
+    """Judges without waiting."""
+
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        self.judged += 1
+        return pb.Verdict(id=request.id, status=self.status, message=str(self.judged))
+
+
+async def test_a_verdict_made_at_once_is_kept_and_its_id_watched() -> None:
+    core, changed = AtOnce(), list[str]()
+    service = Replayed(core, 1 << 20, 60.0, lambda r: changed.append(r.completion), clock=lambda: 0.0)
+    first, again = service.verify_now(ask()), await service.verify(ask())
+    assert first is not None
+    assert (first.message, again.message, again.cached, core.judged) == ("1", "1", True, 1)
+    other = service.verify_now(ask(completion="41"))
+    assert other is not None
+    assert (other.message, changed) == ("2", ["41"])
+
+
+async def test_a_fault_made_at_once_is_not_kept() -> None:
+    core = AtOnce()
+    core.status = pb.INTERNAL_ERROR
+    service = Replayed(core, 1 << 20, 60.0, clock=lambda: 0.0)
+    service.verify_now(ask())
+    service.verify_now(ask())
+    assert core.judged == 2
+
+
+async def test_the_same_request_in_flight_is_joined_and_not_judged_at_once(replays: Fixture) -> None:
+    replays.core.gate.clear()
+    leading = asyncio.create_task(replays.service.verify(ask()))
+    await asyncio.sleep(0)
+    assert replays.service.verify_now(ask()) is None
+    replays.core.gate.set()
+    await leading

@@ -49,12 +49,16 @@ class JudgementCache:
 
     def get(self, key: Key) -> Judgement | None:
         """The judgement kept under `key`, or None; counts a hit or a miss."""
+        judgement = self.find(key)
+        self.counts.misses += judgement is None
+        return judgement
+
+    def find(self, key: Key) -> Judgement | None:
+        """As `get`, but whoever finds nothing counts the miss, once it has decided by itself."""
         judgement = self._kept.get(key)
-        if judgement is None:
-            self.counts.misses += 1
-            return None
-        self._kept.move_to_end(key)
-        self.counts.hits += 1
+        if judgement is not None:
+            self._kept.move_to_end(key)
+            self.counts.hits += 1
         return judgement
 
     def put(self, key: Key, judgement: Judgement) -> None:

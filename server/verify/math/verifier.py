@@ -16,8 +16,15 @@ from dataclasses import dataclass
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import WorkerBudgetExceeded, WorkerDied
 from server.errors import invalid
-from server.verify.extraction import DEFAULT_POLICY, POLICIES, extract_unhurried
-from server.verify.math.cache import JudgementCache
+from server.verify.extraction import (
+    DEFAULT_POLICY,
+    INLINE_CHARACTERS,
+    POLICIES,
+    Extraction,
+    extract,
+    extract_unhurried,
+)
+from server.verify.math.cache import JudgementCache, Key
 from server.verify.math.judge import MAX_RAW_CHARACTERS, Judgement, preferred
 from server.verify.math.options import MAX_OPTIONS, by_option, with_options
 from server.verify.math.policy import DEFAULT, Policy, read_policy
@@ -49,34 +56,53 @@ class MathVerifier:
         Raises RequestError for an unknown extraction policy, and WorkerLost if a worker ended
         without having answered.
         """
-        policy = request.extraction or DEFAULT_POLICY["math"]
-        if policy not in POLICIES:
-            raise invalid("extraction", f"unknown policy {policy!r}; known: {', '.join(POLICIES)}")
-        golds = [gold for gold in request.math.gold if gold.strip()]
-        if not golds:
-            return _verdict(request, pb.UNGRADABLE, "the task has no gold answer")
+        policy = _extraction_of(request)
         found = await extract_unhurried(request.completion, policy)
-        if found is None:
-            return _verdict(request, pb.NO_ANSWER, f"no answer found by policy {policy}")
-        answer = found.text
-        if options := _options_of(request):
-            golds, answer = with_options(golds, options), by_option(answer, options)
-        verdict = await self._judge(request, golds, answer)
-        verdict.extracted = found.text[:MAX_SHOWN]
-        verdict.message += f" (answer: {found.how})"
-        return verdict
+        question = _question_of(request, policy, found)
+        if isinstance(question, pb.Verdict):
+            return question
+        return _explained(await self._judge(request, *question), found)
+
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        """The verdict that `verify` gives, if it takes neither a worker nor a thread; None else.
+
+        Raises RequestError for an unknown extraction policy.
+        """
+        if len(request.completion) > INLINE_CHARACTERS:
+            return None
+        policy = _extraction_of(request)
+        found = extract(request.completion, policy)
+        question = _question_of(request, policy, found)
+        if isinstance(question, pb.Verdict):
+            return question
+        verdict = self._judge_now(request, *question)
+        return None if verdict is None else _explained(verdict, found)
+
+    def _judge_now(self, request: pb.VerifyRequest, golds: Sequence[str], answer: str) -> pb.Verdict | None:
+        key = _key_of(request, answer)
+        kept = self._cache.find(key)
+        if kept is not None:
+            return _judged(request, kept, cached=True)
+        here = _judge_here(golds, answer, _policy_of(dict(request.math.policy)))
+        if here.open_golds:
+            return None
+        self._cache.counts.misses += 1
+        return self._decided(request, key, here)
+
+    def _decided(self, request: pb.VerifyRequest, key: Key, here: _JudgedHere) -> pb.Verdict:
+        judgement = preferred(here.judgements)
+        self._cache.put(key, judgement)
+        return _judged(request, judgement)
 
     async def _judge(self, request: pb.VerifyRequest, golds: Sequence[str], answer: str) -> pb.Verdict:
-        key = (request.math.SerializeToString(deterministic=True), answer)
+        key = _key_of(request, answer)
         kept = self._cache.get(key)
         if kept is not None:
             return _judged(request, kept, cached=True)
         settings = dict(request.math.policy)
         here = _judge_here(golds, answer, _policy_of(settings))
         if not here.open_golds:
-            judgement = preferred(here.judgements)
-            self._cache.put(key, judgement)
-            return _judged(request, judgement)
+            return self._decided(request, key, here)
         try:
             return _judged(
                 request, await self._cache.make(key, lambda: self._ask_worker(here, answer, settings))
@@ -98,6 +124,39 @@ class _JudgedHere:
 
     judgements: Sequence[Judgement]
     open_golds: Sequence[str]
+
+
+def _extraction_of(request: pb.VerifyRequest) -> str:
+    policy = request.extraction or DEFAULT_POLICY["math"]
+    if policy not in POLICIES:
+        raise invalid("extraction", f"unknown policy {policy!r}; known: {', '.join(POLICIES)}")
+    return policy
+
+
+def _question_of(
+    request: pb.VerifyRequest, policy: str, found: Extraction | None
+) -> tuple[Sequence[str], str] | pb.Verdict:
+    """Golds and answer to compare, or the verdict where one side is missing."""
+    golds = [gold for gold in request.math.gold if gold.strip()]
+    if not golds:
+        return _verdict(request, pb.UNGRADABLE, "the task has no gold answer")
+    if found is None:
+        return _verdict(request, pb.NO_ANSWER, f"no answer found by policy {policy}")
+    if options := _options_of(request):
+        return with_options(golds, options), by_option(found.text, options)
+    return golds, found.text
+
+
+def _key_of(request: pb.VerifyRequest, answer: str) -> Key:
+    return request.math.SerializeToString(deterministic=True), answer
+
+
+def _explained(verdict: pb.Verdict, found: Extraction | None) -> pb.Verdict:
+    """The verdict with what was extracted, and how."""
+    if found is not None:
+        verdict.extracted = found.text[:MAX_SHOWN]
+        verdict.message += f" (answer: {found.how})"
+    return verdict
 
 
 def _options_of(request: pb.VerifyRequest) -> Sequence[str]:

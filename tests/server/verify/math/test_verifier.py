@@ -149,3 +149,20 @@ async def test_the_golds_are_part_of_what_is_kept() -> None:
     verifier = MathVerifier(FakeWorkers())
     assert (await verifier.verify(request(r"\boxed{4}", "4"))).status == pb.ACCEPTED
     assert (await verifier.verify(request(r"\boxed{4}", "5"))).status == pb.WRONG_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("completion", "gold"),
+    [(r"\boxed{42}", "42"), (r"\boxed{0.5}", r"\frac12"), (r"\boxed{41}", "42"), ("none", "42"), ("42", " ")],
+)
+async def test_what_is_decided_at_once_is_what_waiting_would_give(completion: str, gold: str) -> None:
+    asked = request(completion, gold)
+    at_once = MathVerifier(FakeWorkers()).verify_now(asked)
+    assert at_once == await MathVerifier(FakeWorkers()).verify(asked)
+
+
+@pytest.mark.parametrize("asked", [request(*HARD), request("x" * (1 << 18) + r"\boxed{1}", "1")])
+def test_what_takes_a_worker_or_a_thread_is_not_decided_at_once(asked: pb.VerifyRequest) -> None:
+    verifier = MathVerifier(FakeWorkers())
+    assert verifier.verify_now(asked) is None
+    assert verifier._cache.counts.misses == 0
