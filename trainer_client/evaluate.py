@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer_client.client import RewardClient
 from trainer_client.model import Policy
@@ -15,6 +16,9 @@ from trainer_client.schedule import sampling_seed
 from trainer_client.tasks.files import file_pool
 from trainer_client.tasks.pools import problem_pool
 from trainer_client.tasks.problem import Domain, Problem
+
+if TYPE_CHECKING:
+    from trainer_client.parallel import World
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,12 @@ def evaluate(
     step: int,
     run: str,
     check: Callable[[], None] = lambda: None,
+    world: World | None = None,
 ) -> dict[Domain, Accuracy]:
     """Accuracy for each domain of the recipe: one completion for each held-out problem.
 
     Problems and sampling seed are the same at every step, so that two evaluations differ by the policy alone.
+    With several processes all must call it, and get the same.
     """
     settings = SamplingSettings(
         recipe.evaluation.max_response_tokens,
@@ -68,6 +74,6 @@ def evaluate(
         problems = held_out_problems(recipe, domain)
         prompts = [(problem, policy.prompt_ids(problem.prompt)) for problem in problems]
         label = f"eval{step}/{domain}"
-        rollouts = roll_out(engine, client, prompts, settings, label=label, run=run, check=check)
+        rollouts = roll_out(engine, client, prompts, settings, label=label, run=run, check=check, world=world)
         results[domain] = accuracy_of(rollouts.judged)
     return results

@@ -2,9 +2,10 @@
 
     torchrun --nproc-per-node 8 -m trainer_client run my_recipe.toml --out runs/mine
 
-The first process samples, asks for rewards, evaluates and writes; what it got is
-broadcast, and every process computes its share of the update on its shard of
-the weights. A single process takes none of these ways: `World()` changes nothing.
+Every process samples its share of a batch with an engine of its own and asks for its
+rewards; the completions are gathered, and every process computes its share of the
+update on its shard of the weights. The first one writes. A single process takes none
+of these ways: `World()` changes nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The others wait for the first one's sampling and evaluation in a collective.
+# Who has sampled its share waits for the others' in a collective.
 _PATIENCE = timedelta(hours=6)
 
 
@@ -44,7 +45,7 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process samples and writes."""
+        """Whether this process writes."""
         return self.rank == 0
 
     def mine(self, parts: Sequence[T]) -> list[T | None]:
@@ -55,6 +56,10 @@ class World:
         rounds = -(-len(parts) // self.size)
         places = range(self.rank, rounds * self.size, self.size)
         return [parts[place] if place < len(parts) else None for place in places]
+
+    def share(self, count: int) -> slice:
+        """This process's run of `count` things, as long as the others' or one different; may be empty."""
+        return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
     def largest(self, value: float) -> float:
         """The largest of all processes' values; NaN where one has NaN."""
@@ -71,6 +76,23 @@ class World:
         values: list[Any] = [None] * self.size
         torch.distributed.all_gather_object(values, value)
         return values
+
+    def from_each(self, work: Callable[[], T]) -> list[T]:
+        """What `work` gives in every process, in the order of their ranks; a TrainerError of one is all's."""
+        if self.size == 1:
+            return [work()]
+        outcome: T | _Failure
+        failed: TrainerError | None = None
+        try:
+            outcome = work()
+        except TrainerError as error:
+            failed, outcome = error, _Failure.of(error)
+        results: list[T] = []
+        for one in self.gathered(outcome):
+            if isinstance(one, _Failure):
+                raise failed or one.as_error()
+            results.append(one)
+        return results
 
     def from_first(self, work: Callable[[], T]) -> T:
         """What `work` gives in the first process, on all of them; a TrainerError of it is raised on all."""

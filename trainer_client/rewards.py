@@ -10,11 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from trainer_client.client import RewardClient, Verdict
 from trainer_client.rollout.engine import Completion, RolloutEngine, SamplingSettings
 from trainer_client.tasks.problem import Problem
+
+if TYPE_CHECKING:
+    from trainer_client.parallel import World
 
 _POLL_SECONDS = 0.2  # how soon a wish to stop is noticed while waiting
 
@@ -41,6 +45,16 @@ class Rollouts:
     sample_seconds: float
     exposed_seconds: float
     hidden_seconds: float = 0.0
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rollouts]) -> Rollouts:
+        """The parts of several processes as one batch; of each time the slowest one's."""
+        return cls(
+            [one for part in parts for one in part.judged],
+            max(part.sample_seconds for part in parts),
+            max(part.exposed_seconds for part in parts),
+            max(part.hidden_seconds for part in parts),
+        )
 
 
 class _Answers:
@@ -73,12 +87,36 @@ def roll_out(
     label: str,
     run: str,
     check: Callable[[], None] = lambda: None,
+    world: World | None = None,
 ) -> Rollouts:
     """Samples one completion for each (problem, prompt ids) and has it judged as it ends.
 
     `check` is called now and then and may raise to abandon the batch. Raises RewardRequestError when
-    the server says that a request itself is wrong.
+    the server says that a request itself is wrong. With several processes all must call it: each samples its
+    share and asks for its rewards, and all get the whole batch, the one that a single process would get.
     """
+
+    def part(share: slice) -> Rollouts:
+        mine = replace(settings, first=settings.first + share.start)
+        return _roll_out(engine, client, prompts[share], mine, label=label, run=run, check=check)
+
+    if world is None or world.size == 1:
+        return part(slice(0, len(prompts)))
+    return Rollouts.joined(world.from_each(lambda: part(world.share(len(prompts)))))
+
+
+def _roll_out(
+    engine: RolloutEngine,
+    client: RewardClient,
+    prompts: Sequence[tuple[Problem, Sequence[int]]],
+    settings: SamplingSettings,
+    *,
+    label: str,
+    run: str,
+    check: Callable[[], None],
+) -> Rollouts:
+    if not prompts:  # more processes than prompts
+        return Rollouts([], 0.0, 0.0)
     began = time.perf_counter()
     pending: dict[int, tuple[Completion, Future[Verdict]]] = {}
     answers = _Answers()
@@ -86,7 +124,8 @@ def roll_out(
         for completion in engine.sample([ids for _, ids in prompts], settings):
             check()
             problem = prompts[completion.index][0]
-            request = problem.request(completion.text, request_id=f"{label}/{completion.index}", run=run)
+            place = settings.first + completion.index
+            request = problem.request(completion.text, request_id=f"{label}/{place}", run=run)
             pending[completion.index] = completion, client.submit(request)
             answers.sent(pending[completion.index][1])
         sampled = time.perf_counter()

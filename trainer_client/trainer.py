@@ -44,12 +44,12 @@ def starting_policy(recipe: Recipe) -> Policy:
     return make_policy(recipe.model, corpus(recipe.seed, recipe.warm_start.slip_rate), recipe.seed)
 
 
-def _check_world(world: World, recipe: Recipe, checkpoint: Checkpoint | None) -> None:
-    """Raises RecipeError for what several processes have not been shown to do as one does."""
-    if world.size > 1 and checkpoint is not None:
-        raise RecipeError("--resume: not with several processes yet; one process goes on from any checkpoint")
-    if world.size > 1 and recipe.loss.updates_per_batch > 1:
-        raise RecipeError("loss.updates_per_batch: above 1 only in a single process")
+def _check_world(world: World, recipe: Recipe) -> None:
+    """Raises RecipeError for what cannot be had with several processes."""
+    if world.size > 1 and recipe.compute.engine == "vllm":
+        raise RecipeError(
+            "compute.engine: vllm samples within a single process; with several take vllm_server"
+        )
 
 
 class Trainer:
@@ -72,7 +72,7 @@ class Trainer:
     ) -> None:
         torch.set_num_threads(recipe.compute.threads)
         self._world = world or join_world(recipe.compute.device)
-        _check_world(self._world, recipe, checkpoint)
+        _check_world(self._world, recipe)
         self._recipe, self._folder, self._client = recipe, folder, client
         self._progress, self._stop = progress, stop
         self._run_name = f"{recipe.name}-{recipe.seed}"
@@ -93,11 +93,10 @@ class Trainer:
     def run(self) -> None:
         """Goes from the position to the end of the recipe. Raises Interrupted when a signal comes.
 
-        With several processes all must call it; the first one samples, evaluates and writes.
+        With several processes all must call it; the first one writes.
         """
         with contextlib.ExitStack() as stack:
-            if self._engine is not None:
-                stack.callback(self._engine.close)
+            stack.callback(self._engine.close)
             self._metrics: MetricsLog | NoMetrics = NoMetrics()
             if self._world.is_first:
                 self._metrics = stack.enter_context(MetricsLog(self._folder, self._recipe.logging))
@@ -115,11 +114,9 @@ class Trainer:
         """Writes a checkpoint of the present position."""
         return save_checkpoint(self._folder, self.policy, self._optimizer, self.position, self._world)
 
-    def _make_engine(self) -> RolloutEngine | None:
-        """The sampler, in the first process; before the model is moved or sharded."""
+    def _make_engine(self) -> RolloutEngine:
+        """This process's sampler; made before the model is moved or sharded."""
         compute = self._recipe.compute
-        if not self._world.is_first:
-            return None
         if self._world.device.type != "cpu" and compute.engine == "transformers":
             self.policy.model.to(self._world.device)
         return make_engine(compute.engine, self.policy, self._recipe.vllm, replica=self._world.size > 1)
@@ -131,7 +128,7 @@ class Trainer:
             examples = next(batches)
             if step < self.position.step:
                 continue  # a resumed run passes over the examples it has seen
-            self._world.from_first(self._stop.check)
+            self._world.from_each(self._stop.check)
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate_at(step, settings)
             loss = supervised_step(self.policy, self._optimizer, examples)
@@ -149,9 +146,9 @@ class Trainer:
         self._sync(next(turns(self._recipe)))
 
     def _step(self, turn: Turn) -> None:
-        self._world.from_first(self._stop.check)
+        self._world.from_each(self._stop.check)
         began = time.perf_counter()
-        rollouts = self._world.from_first(lambda: self._roll_out(turn))
+        rollouts = self._roll_out(turn)
         rolled_out = time.perf_counter()
         stage = turn.stage
         loss = self._recipe.loss
@@ -188,28 +185,22 @@ class Trainer:
     def _sync(self, turn: Turn) -> float:
         """Hands the weights over; the largest difference that is left, in nats. Raises StaleSamplerError."""
         weights = whole_weights(self.policy.model)
-        if self._engine is not None:
-            self._engine.sync(weights)
+        self._engine.sync(weights)
         for _ in weights:
             pass  # gathering takes every process, and each must go through all of them
-        if self._world.from_first(lambda: self._engine is not None and self._engine.shares_weights):
+        if self._engine.shares_weights:
             return 0.0
         prompts = [self.policy.prompt_ids(problem.prompt) for problem in turn.problems[:SYNC_PROBE_PROMPTS]]
         seed = sampling_seed(self._recipe.seed, turn.step, "sync")
-        drawn = self._world.from_first(lambda: draw_probe(self._sampler, prompts, seed))
-        return assert_agreement(self.policy, prompts, drawn, tolerance=self._recipe.compute.logprob_tolerance)
-
-    @property
-    def _sampler(self) -> RolloutEngine:
-        """The engine; only the first process has one."""
-        assert self._engine is not None
-        return self._engine
+        drawn = self._world.from_each(lambda: draw_probe(self._engine, prompts, seed))[self._world.rank]
+        tolerance = self._recipe.compute.logprob_tolerance
+        return assert_agreement(self.policy, prompts, drawn, tolerance=tolerance, world=self._world)
 
     def _roll_out(self, turn: Turn) -> Rollouts:
         stage = turn.stage
         seed = sampling_seed(self._recipe.seed, turn.step, "train")
         return roll_out(
-            self._sampler,
+            self._engine,
             self._client,
             [
                 (problem, self.policy.prompt_ids(problem.prompt))
@@ -220,6 +211,7 @@ class Trainer:
             label=f"step{turn.step}",
             run=self._run_name,
             check=self._stop.check,
+            world=self._world,
         )
 
     def _evaluate_if_due(self) -> None:
@@ -230,19 +222,20 @@ class Trainer:
         step = self.position.step
         due = step in self._stage_ends or step % self._recipe.evaluation.every_steps == 0
         if due and step not in self._evaluated:
-            self._world.from_first(lambda: self._evaluate(step))
+            self._evaluate(step)
             self._evaluated.add(step)
 
     def _evaluate(self, step: int) -> None:
         began = time.perf_counter()
         results = evaluate(
             self.policy,
-            self._sampler,
+            self._engine,
             self._client,
             self._recipe,
             step=step,
             run=self._run_name,
             check=self._stop.check,
+            world=self._world,
         )
         values: dict[str, Any] = {"eval_seconds": time.perf_counter() - began}
         for domain, accuracy in results.items():

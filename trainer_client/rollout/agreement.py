@@ -15,6 +15,7 @@ import torch
 from trainer_client.errors import StaleSamplerError
 from trainer_client.grpo.batch import completion_logprobs, token_batch
 from trainer_client.model import Policy
+from trainer_client.parallel import World
 from trainer_client.rollout.engine import Completion, RolloutEngine, SamplingSettings
 
 PROBE_TOKENS = 8
@@ -43,13 +44,20 @@ def sampler_gap(policy: Policy, prompts: Sequence[Sequence[int]], drawn: Sequenc
 
 
 def assert_agreement(
-    policy: Policy, prompts: Sequence[Sequence[int]], drawn: Sequence[Completion], *, tolerance: float
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    drawn: Sequence[Completion],
+    *,
+    tolerance: float,
+    world: World | None = None,
 ) -> float:
     """The gap of a probe. Raises StaleSamplerError when it is above `tolerance` nats.
 
-    A sharded policy is run by all processes, so all must call it.
+    A sharded policy is run by all processes, so all must call it, each with what its own sampler drew; the
+    largest of their gaps counts.
     """
     gap = sampler_gap(policy, prompts, drawn)
+    gap = world.largest(gap) if world else gap
     if gap > tolerance:
         raise StaleSamplerError(
             f"after the weights were handed over, sampler and trainer disagree by {gap:.3g} nats on a token "

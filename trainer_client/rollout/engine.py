@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How to sample. `temperature` 0 takes the likeliest token; `seed` decides every draw of one call."""
+    """How to sample. `temperature` 0 takes the likeliest token; `seed` decides every draw of one call.
+
+    `first` is the place of the call's first prompt among all that are sampled under this seed: where several
+    processes share a batch, each draws what one process would have drawn for its part.
+    """
 
     max_tokens: int
     temperature: float
     seed: int
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Completion:
 
 def request_seed(settings: SamplingSettings, index: int) -> int:
     """The seed of one completion, where a sampler draws for each on its own; below 2**63."""
-    return (settings.seed * 1_000_003 + index) % 2**63
+    return (settings.seed * 1_000_003 + settings.first + index) % 2**63
 
 
 class RolloutEngine(Protocol):

@@ -68,7 +68,7 @@ class _Batch:
 
         self._policy = policy
         self._settings = settings
-        self._generator = torch.Generator(policy.model.device).manual_seed(settings.seed)
+        self._draws = draws_of(len(prompts), settings)
         self._cache = DynamicCache(config=policy.model.config)
         self._inputs, self._mask = pad_left(prompts, policy.pad_id, policy.model.device)
         self._positions = positions_of(self._mask)
@@ -76,6 +76,7 @@ class _Batch:
         self._logprobs: list[list[float]] = [[] for _ in prompts]
         self._running = torch.ones(len(prompts), dtype=torch.bool, device=policy.model.device)
         self._columns = list(range(len(prompts)))  # which completion each row of the tensors is
+        self._taken = 0  # tokens that every running row has
 
     @property
     def rows(self) -> int:
@@ -86,7 +87,9 @@ class _Batch:
     def step(self) -> list[Completion]:
         """Samples one token for every row; returns the completions that it ended."""
         logits = self._forward()
-        tokens, logprobs = draw_tokens(logits, self._settings.temperature, self._generator)
+        draws = self._draws[self._columns, self._taken].to(logits.device)
+        self._taken += 1
+        tokens, logprobs = draw_tokens(logits, self._settings.temperature, draws)
         ended = self._record(tokens.tolist(), logprobs.tolist(), self._running.tolist())
         self._running &= tokens != self._policy.end_id
         self._advance(tokens)
@@ -146,17 +149,35 @@ class _Batch:
         self._cache.batch_select_indices(keep)
 
 
-def draw_tokens(logits: Tensor, temperature: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def draws_of(rows: int, settings: SamplingSettings) -> Tensor:
+    """The random numbers of a call, uniform in [0, 1): [rows, tokens], float64, on the CPU.
+
+    A row's are its own: they depend on the seed and on its place among all rows of that seed, neither on
+    which rows stand beside it nor on the device.
+    """
+    generator = torch.Generator().manual_seed(settings.seed)
+    shape = (settings.first + rows, settings.max_tokens)
+    return torch.rand(shape, generator=generator, dtype=torch.float64)[settings.first :]
+
+
+def draw_tokens(logits: Tensor, temperature: float, draws: Tensor) -> tuple[Tensor, Tensor]:
     """Draws a token for each row of `logits` [rows, vocabulary]; returns tokens and their log-probabilities.
 
+    `draws` [rows], uniform in [0, 1), are turned into tokens by the inverse of the distribution function.
     At temperature 0 the likeliest token is taken; its log-probability is then the untempered one.
     """
     logprobs = torch.log_softmax(logits.float() / (temperature or 1.0), dim=-1)
     if temperature == 0:
         tokens = logprobs.argmax(dim=-1)
     else:
-        tokens = torch.multinomial(logprobs.exp(), 1, generator=generator)[:, 0]
+        tokens = _inverse(logprobs.double().exp().cumsum(dim=-1), draws)
     return tokens, logprobs.gather(1, tokens[:, None])[:, 0]
+
+
+def _inverse(shares: Tensor, draws: Tensor) -> Tensor:
+    """The first place where `shares` [rows, places], summed up, lie above the draw: never one of share 0."""
+    aims = draws[:, None] * shares[:, -1:]
+    return torch.searchsorted(shares, aims, right=True)[:, 0].clamp(max=shares.shape[1] - 1)
 
 
 def pad_left(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,16 @@ import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, <linux/prctl.h>
 os.execv(sys.argv[1], sys.argv[1:])
 """
+# torchrun's, which describe the trainer's processes and not vLLM's.
+_TORCHRUN = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "GROUP_RANK",
+    "ROLE_RANK",
+)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  a folder of our own is made in it, with a random name
 
 
@@ -187,14 +197,28 @@ def _flags(url: str, model: Path, policy: Policy, settings: VllmSettings) -> lis
 
 
 def _environment(settings: VllmSettings) -> dict[str, str]:
-    return os.environ | {
-        "VLLM_SERVER_DEV_MODE": "1",  # for the routes that take over weights
-        "VLLM_CPU_KVCACHE_SPACE": str(settings.cache_gigabytes),
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "VLLM_LOGGING_LEVEL": "WARNING",
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
+    inherited = {name: value for name, value in os.environ.items() if name not in _TORCHRUN}
+    return (
+        inherited
+        | _own_gpu(os.environ)
+        | {
+            "VLLM_SERVER_DEV_MODE": "1",  # for the routes that take over weights
+            "VLLM_CPU_KVCACHE_SPACE": str(settings.cache_gigabytes),
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "VLLM_LOGGING_LEVEL": "WARNING",
+            "VLLM_NO_USAGE_STATS": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
+    )
+
+
+def _own_gpu(environment: Mapping[str, str]) -> dict[str, str]:
+    """Under torchrun the GPU of this process among those that are visible; else nothing is said."""
+    local, visible = environment.get("LOCAL_RANK"), environment.get("CUDA_VISIBLE_DEVICES")
+    if local is None:
+        return {}
+    devices = visible.split(",") if visible else []
+    return {"CUDA_VISIBLE_DEVICES": devices[int(local)] if int(local) < len(devices) else local}
 
 
 def _request(index: int, prompt: Sequence[int], settings: SamplingSettings, end_id: int) -> dict[str, Any]:

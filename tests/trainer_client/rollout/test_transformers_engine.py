@@ -11,7 +11,7 @@ from trainer_client.grpo.batch import completion_logprobs, token_batch
 from trainer_client.model import Policy
 from trainer_client.rollout import make_engine
 from trainer_client.rollout.engine import Completion, SamplingSettings
-from trainer_client.rollout.transformers_engine import draw_tokens
+from trainer_client.rollout.transformers_engine import draw_tokens, draws_of
 
 PROMPTS = ["Compute 2 + 3 * 4.", "Hi", "Write f(x) that returns x.", "Ann has 3 pens.", "Compute 1."]
 
@@ -83,8 +83,25 @@ def test_shorter_completions_come_first(ending):
 
 def test_draws_follow_the_tempered_distribution():
     logits = torch.tensor([[0.0, 1.0, 2.0]]).repeat(20000, 1)
-    tokens, logprobs = draw_tokens(logits, 0.5, torch.Generator().manual_seed(0))
+    tokens, logprobs = draw_tokens(logits, 0.5, draws_of(len(logits), SamplingSettings(1, 0.5, seed=0))[:, 0])
     wanted = torch.softmax(torch.tensor([0.0, 2.0, 4.0]), 0)
     shares = torch.bincount(tokens, minlength=3) / len(tokens)
     torch.testing.assert_close(shares, wanted, rtol=0, atol=0.015)
     torch.testing.assert_close(logprobs, wanted.log()[tokens])
+
+
+def test_a_token_of_share_zero_is_never_drawn():
+    logits = torch.tensor([[-torch.inf, 0.0, -torch.inf]]).repeat(2, 1)
+    tokens, _ = draw_tokens(logits, 1.0, torch.tensor([0.0, 1.0 - 2**-53], dtype=torch.float64))
+    assert tokens.tolist() == [1, 1]
+
+
+def test_a_part_of_a_batch_draws_what_the_whole_batch_draws(ending):
+    """Whoever samples the last two prompts alone, as another process does, gets the same completions."""
+    prompts = [ending.prompt_ids(prompt) for prompt in PROMPTS]
+    engine = make_engine("transformers", ending)
+    part = engine.sample(prompts[3:], SamplingSettings(40, 1.0, seed=5, first=3))
+    whole = sample(ending, 1.0, seed=5)
+    for one in part:
+        assert one.token_ids == whole[3 + one.index].token_ids
+        assert one.logprobs == pytest.approx(whole[3 + one.index].logprobs, abs=1e-5)

@@ -18,7 +18,7 @@ from trainer_client.model import Policy
 from trainer_client.recipe import VllmSettings
 from trainer_client.rollout import vllm_server
 from trainer_client.rollout.engine import SamplingSettings, request_seed
-from trainer_client.rollout.vllm_server import VllmServerEngine
+from trainer_client.rollout.vllm_server import VllmServerEngine, _own_gpu
 
 # Answers with as many tokens as the prompt's first one says, many sooner than few; 7 as the first token is a
 # fault, 8 ends the server, 9 is cut off. Writes down what it was asked. Runs a child, as vLLM does.
@@ -168,3 +168,15 @@ def first_child(pid: int) -> int:
         if found:
             return int(found[0])
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        ({"CUDA_VISIBLE_DEVICES": "4,5"}, {}),
+        ({"LOCAL_RANK": "1"}, {"CUDA_VISIBLE_DEVICES": "1"}),
+        ({"LOCAL_RANK": "1", "CUDA_VISIBLE_DEVICES": "4,5"}, {"CUDA_VISIBLE_DEVICES": "5"}),
+    ],
+)
+def test_each_process_of_torchrun_samples_on_its_own_gpu(environment, wanted):
+    assert _own_gpu(environment) == wanted
