@@ -8,9 +8,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "data" / "exchanges"
 PATIENCE_SECONDS = 240.0
-# What a run measures or makes up; everything else of an answer is compared byte for byte.
+# What a run measures or makes up, and versions of compilers; all else is compared byte for byte.
 VOLATILE = (
-    "cost", "cpu_time", "execution_time", "memory", "sub_id", "time", "token", "wall_time"
+    "cost", "cpu_time", "execution_time", "memory", "sub_id", "time", "token", "version", "wall_time"
 )  # fmt: skip
 _FIELD = re.compile(rb'"(' + "|".join(VOLATILE).encode() + rb')":("[^"]*"|[-+.\deE]+)')
 _RUNTIMES = re.compile(rb'("runtimes":\[)([-+.\deE,]*)(\])')

@@ -27,6 +27,12 @@ from tests.clients.exchanges import FOLDER, ask, masked, read_message
 HOST = "127.0.0.1:8080"
 JSON = {"Content-Type": "application/json"}
 DOUBLE, TRIPLE = "print(int(input()) * 2)", "print(int(input()) * 3)"
+CPP = "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n << '\\n'; }"
+CHECKER = """
+import sys
+given, right, found = (open(path).read() for path in sys.argv[1:4])
+print(1 if float(found) == float(right) == 2 * float(given) else 0)
+"""
 TESTS = {"inputs": ["3\n", "4\n"], "outputs": ["6\n", "8\n"], "language": "python"}
 Call = Callable[[str], object]
 
@@ -120,6 +126,11 @@ CALLS: dict[str, Call] = {
     "open_instruct_stdio": open_instruct(
         "/test_program_stdio", DOUBLE, [{"input": "3\n", "output": "6\n"}, {"input": "4\n", "output": "9\n"}]
     ),
+    "open_r1_python": open_r1("cf_python3", DOUBLE),
+    "open_r1_python_wrong": open_r1("cf_python3", TRIPLE),
+    "open_r1_python_checker": open_r1("cf_python3", "print(f'{int(input()) * 2}.0')", CHECKER),
+    "open_r1_cpp": open_r1("c++17", CPP),
+    "open_r1_cpp_broken": open_r1("c++17", "int main() { return x; }"),
     "ms_swift_right": ms_swift(DOUBLE),
     "ms_swift_wrong": ms_swift(TRIPLE),
     "skyrl_agent_success": skyrl_agent(DOUBLE),

@@ -92,14 +92,18 @@ async def open_instruct(post: Post, program: str) -> float:
 
 async def open_r1(post: Post, program: str) -> float:
     body = {
-        "language": "python",
-        "version": "*",
-        "files": [{"content": program}],
-        "stdin": "3",
+        "files": [
+            {"name": "main.python", "content": program},
+            {"name": "input.txt", "content": "3"},
+            {"name": "correct_output.txt", "content": "6"},
+            {"name": "grader_config", "content": "TIME_LIMIT=60\nMEMORY_LIMIT=256\nINPUT_MODE=stdio"},
+        ],
         "run_timeout": 60_000,
+        "language": "cf_python3",
+        "version": "*",
     }
     answer = await tried(post, "/api/v2/execute", body, 6)
-    return float(bool(answer) and answer["run"]["code"] == 0 and answer["run"]["stdout"] == "6\n")
+    return float(bool(answer) and answer["run"]["code"] == 0 and answer["run"]["stdout"].strip() == "1")
 
 
 async def code_judge(post: Post, program: str) -> float:
