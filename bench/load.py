@@ -110,19 +110,24 @@ def _times(pid: int) -> list[float]:
 
 
 def server(
-    *flags: str, environment: Mapping[str, str] | None = None
+    *flags: str, environment: Mapping[str, str] | None = None, apart: Sequence[str] = ()
 ) -> contextlib.AbstractContextManager[Served]:
-    """A reward server on free ports, its log to /dev/null; stopped by SIGTERM at the end."""
+    """A reward server on free ports, its log to /dev/null; stopped by SIGTERM at the end.
+
+    `apart`: a command that becomes the server, such as `unshare` with its options.
+    """
     addresses = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--log-level", "error")
-    return listening("-m", "server", "serve", *addresses, *flags, environment=environment)
+    return listening("-m", "server", "serve", *addresses, *flags, environment=environment, apart=apart)
 
 
 @contextlib.contextmanager
-def listening(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
+def listening(
+    *arguments: str, environment: Mapping[str, str] | None = None, apart: Sequence[str] = ()
+) -> Iterator[Served]:
     """A Python process that prints `serving http=... grpc=...` once it listens; else RuntimeError."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("REWARD_SERVER_")}
     with subprocess.Popen(
-        [sys.executable, *arguments],
+        [*apart, sys.executable, *arguments],
         cwd=ROOT,
         env={**inherited, **(environment or {})},
         stdout=subprocess.PIPE,

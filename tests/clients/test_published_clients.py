@@ -10,6 +10,7 @@ from tests.clients.conftest import Ask
 @pytest.mark.toolchain("g++")
 def test_verl_reads_every_verdict_as_it_is(ask: Ask) -> None:
     found = ask("verl_sandbox_fusion")
+    assert found["scores"] == [1.0, 0.5, 0.5, 0.0]
     assert found["right"]["results"] == [True, True]
     assert found["wrong"] == {"results": [False, False], "statuses": ["wrong_answer"] * 2}
     assert found["call"]["results"] == [True]

@@ -4,7 +4,7 @@ Times are milliseconds, memory bytes. The first text file is the program; the ot
 are placed beside it. stdin always gets a last newline. A failed compilation's stage is
 copied into `run`. Any answer but 200 is tried again by open-r1's client, five times.
 Versions: a program asks for a version and gets this server's, if the asked one is `*`
-or a prefix of it.
+or a prefix of it. The packages that judge Codeforces problems are in `piston_graded`.
 Source: engineer-man/piston (0a844d0).
 """
 
@@ -22,6 +22,7 @@ from starlette.responses import Response
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import ErrorCode, RequestError
 from server.faces import json_wire
+from server.faces.dialects import piston_graded
 from server.faces.dialects.common import Context, Refusal, Route, connected, endpoint, json
 from server.faces.http_body import read_body
 
@@ -71,10 +72,20 @@ async def _execute(context: Context, request: Request) -> Response:
     if not isinstance(body, dict):
         raise _bad("the body must be an object")
     _check(body)
+    if piston_graded.is_graded(body):
+        return await _judge(context, request, body)
     runtime = _runtime(context, body["language"], body["version"])
     message = _to_execute(context, body, runtime.name)
     result = await connected(request, context.execution(message, _PATIENCE_SECONDS))
     return json({"language": runtime.name, "version": runtime.version, **_stages(result)})
+
+
+async def _judge(context: Context, request: Request, body: dict[str, Any]) -> Response:
+    """One test of a problem, as the Codeforces packages judge it."""
+    runtime = _runtime(context, piston_graded.LANGUAGES[body["language"]], "*")
+    verdict = await piston_graded.judge(context, request, body, _PATIENCE_SECONDS)
+    answer = {"language": body["language"], "version": runtime.version}
+    return json({**answer, **piston_graded.stages(verdict)})
 
 
 def _bad(message: str) -> Refusal:

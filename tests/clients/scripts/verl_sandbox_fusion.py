@@ -12,6 +12,7 @@ for name in ("verl", "verl.utils"):
     module.__path__ = [os.path.join(root, *name.split("."))]
     sys.modules[name] = module
 
+from verl.utils.reward_score.sandbox_fusion import compute_score  # noqa: E402
 from verl.utils.reward_score.sandbox_fusion.utils import check_correctness  # noqa: E402
 
 URL = f"{os.environ['SERVER_HTTP']}/run_code"
@@ -34,9 +35,19 @@ def judged(cases, program, **options):
     return {"results": results, "statuses": [entry["status"] for entry in metadata]}
 
 
+def scored(completion, cases=CASES, **options):
+    return compute_score(URL, None, 1024, completion, cases, **options)[0]
+
+
 print(
     json.dumps(
         {
+            "scores": [
+                scored(f"```python\n{DOUBLE}\n```"),
+                scored("```python\nprint(6)\n```", json.dumps(CASES)),
+                scored("```python\nprint(6)\n```", continuous=True),
+                scored("I do not know."),
+            ],
             "right": judged(CASES, DOUBLE),
             "wrong": judged(CASES, "print(1)"),
             "call": judged(CALL, "def add(a, b): return a + b"),

@@ -176,3 +176,43 @@ def test_judge0_keeps_nothing(web: httpx.Client) -> None:
 def test_judge0_lists_languages_and_statuses(web: httpx.Client) -> None:
     assert any(row["id"] == 71 for row in web.get("/languages").json())
     assert len(web.get("/statuses").json()) == 14
+
+
+def codeforces(
+    program: str, checker: str = "", config: str = "TIME_LIMIT=5\nMEMORY_LIMIT=256"
+) -> dict[str, Any]:
+    files = {"main.python": program, "input.txt": "3\n", "correct_output.txt": "3\n", "grader_config": config}
+    if checker:
+        files["checker.py"] = checker
+    named = [{"name": name, "content": content} for name, content in files.items()]
+    return {"language": "cf_python3", "version": "*", "files": named, "run_timeout": 15_000}
+
+
+def test_open_r1s_package_judges_by_tokens(web: httpx.Client) -> None:
+    answer = web.post("/api/v2/execute", json=codeforces("print(input(), end='  ')")).json()
+    assert (answer["compile"]["code"], answer["run"]["code"], answer["run"]["stdout"]) == (0, 0, "1\n")
+
+
+def test_open_r1s_program_does_not_see_the_right_output(web: httpx.Client) -> None:
+    reading = "print(open('correct_output.txt').read())"
+    assert web.post("/api/v2/execute", json=codeforces(reading)).json()["run"]["stdout"] == "0\n"
+
+
+@pytest.mark.parametrize(("printed", "stdout"), [("1", "1\n"), ("0", "0\n")])
+def test_open_r1s_checker_decides(web: httpx.Client, printed: str, stdout: str) -> None:
+    body = codeforces(ECHO, f"import sys\nassert len(sys.argv) == 4\nprint({printed})")
+    assert web.post("/api/v2/execute", json=body).json()["run"]["stdout"] == stdout
+
+
+@pytest.mark.parametrize("checker", ["1 / 0", "print('yes')", "print(1)\nexit(2)"])
+def test_open_r1s_broken_checker_is_no_wrong_answer(web: httpx.Client, checker: str) -> None:
+    answer = web.post("/api/v2/execute", json=codeforces(ECHO, checker))
+    assert answer.status_code == 400
+    assert "UNGRADABLE" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("config", ["TIME_LIMIT=-1", "MEMORY_LIMIT=much", "INPUT_MODE=file"])
+def test_open_r1s_wrong_configuration_is_named(web: httpx.Client, config: str) -> None:
+    answer = web.post("/api/v2/execute", json=codeforces(ECHO, config=config))
+    assert answer.status_code == 400
+    assert config.partition("=")[0] in answer.json()["message"]
