@@ -83,7 +83,8 @@ async def _judge(
         request.completion, request.extraction = f"\\boxed{{{known}}}", "last_boxed"
     else:
         request.code.CopyFrom(asked.code)
-        request.code.run_all = True
+        # Every test's outcome is compared for the reference; a wrong program may end at its first failure.
+        request.code.run_all = known == asked.reference
         request.completion, request.extraction = known, "whole"
     verdict = await service.verify(request)
     if verdict.status in _FAULTS:

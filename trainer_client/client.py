@@ -168,6 +168,17 @@ class AsyncRewardClient:
         )
         return result
 
+    async def check_task(self, request: pb.CheckTaskRequest) -> pb.TaskReport:
+        """What is wrong with a task, by answers whose verdict is known. Raises as `put_tests` does.
+
+        Counts as one request of `max_in_flight`, although the server judges several answers for it.
+        """
+        async with self._slots:
+            report: pb.TaskReport = await self._insist(
+                lambda timeout: self._stub.CheckTask(request, timeout=timeout)
+            )
+        return report
+
     async def capabilities(self, *, deadline_seconds: float | None = None) -> pb.Capabilities:
         """What the server can do. Raises as `put_tests` does."""
         question = pb.GetCapabilitiesRequest()
@@ -386,6 +397,10 @@ class RewardClient:
     def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
         """See `AsyncRewardClient.execute`."""
         return self._loop.submit(self._client.execute(request)).result()
+
+    def check_task(self, request: pb.CheckTaskRequest) -> pb.TaskReport:
+        """See `AsyncRewardClient.check_task`."""
+        return self._loop.submit(self._client.check_task(request)).result()
 
     def capabilities(self, *, deadline_seconds: float | None = None) -> pb.Capabilities:
         """See `AsyncRewardClient.capabilities`."""

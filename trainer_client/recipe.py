@@ -162,6 +162,7 @@ class Stage:
 
     `data` is a file of problems (docs/evaluation.md has its fields), as seen from where the run is started;
     empty: problems are generated. `problems` bounds their number, the levels their difficulty.
+    The learning rate falls linearly to `final_learning_rate` at the stage's last step; 0: it stays.
     """
 
     name: str
@@ -172,11 +173,19 @@ class Stage:
     prompts_per_step: int = 16
     temperature: float = 1.0
     learning_rate: float = 1e-6
+    final_learning_rate: float = 0.0
     data: str = ""
     problems: int = 1000
     min_level: int = 0
     max_level: int = 99
     mask_truncated: bool = False
+
+    def learning_rate_at(self, stage_step: int) -> float:
+        """The learning rate of the stage's update number `stage_step`, from 0."""
+        if not self.final_learning_rate or self.steps == 1:
+            return self.learning_rate
+        done = stage_step / (self.steps - 1)
+        return self.learning_rate + done * (self.final_learning_rate - self.learning_rate)
 
 
 @dataclass(frozen=True)
@@ -301,6 +310,7 @@ _RULES: dict[str, _Rule] = {
     "sampling_share": (lambda value: 0 < value <= 1, "must lie above 0 and not above 1"),
     "parameters": _NOT_NEGATIVE,
     "min_level": _NOT_NEGATIVE,
+    "final_learning_rate": _NOT_NEGATIVE,
     "gpu_memory_share": _SHARE,
     "seed": _NOT_NEGATIVE,
     "kind": (lambda value: value in LOSSES, f"must be one of {', '.join(LOSSES)}"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,16 @@ class Trainer:
             mask_truncated=stage.mask_truncated,
             scale=loss.scale_advantages,
         )
+        paced = replace(stage, learning_rate=stage.learning_rate_at(turn.stage_step))
         result = update_policy(
-            self.policy, self._optimizer, rows, stage, self._recipe.compute, loss=loss, world=self._world
+            self.policy, self._optimizer, rows, paced, self._recipe.compute, loss=loss, world=self._world
         )
         updated = time.perf_counter()
         gap = self._sync(turn)
         synced = time.perf_counter()
         self.position = Position("train", turn.step + 1)
         values = train_metrics(turn, rollouts, result) | {
+            "learning_rate": paced.learning_rate,
             "update_seconds": updated - rolled_out - result.old_logprob_seconds,
             "sync_seconds": synced - updated,
             "sync_gap": gap,

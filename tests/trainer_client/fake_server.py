@@ -6,6 +6,7 @@ isolation at all, so it must never see a program that the tests did not write.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -23,6 +24,8 @@ from grpc_status import rpc_status
 
 from protos.reward.v1 import reward_pb2 as pb
 from protos.reward.v1 import reward_pb2_grpc
+from server import taskcheck
+from server.errors import ErrorCode, RequestError
 
 Abort = status_pb2.Status
 # What happens to a request: None judges it, a Verdict is sent as it is, an Abort ends the call.
@@ -149,6 +152,16 @@ class FakeServer(reward_pb2_grpc.RewardServiceServicer):
     def Execute(self, request: pb.ExecuteRequest, context: grpc.ServicerContext) -> pb.ExecuteResult:
         return pb.ExecuteResult(id=request.id, isolation="none")
 
+    def CheckTask(self, request: pb.CheckTaskRequest, context: grpc.ServicerContext) -> pb.TaskReport:
+        """As the server does it, over this one's verdicts."""
+        try:
+            return asyncio.run(taskcheck.check(_Answering(self, request.id), request))
+        except RequestError as error:
+            at_fault = error.code is ErrorCode.INTERNAL
+            code = grpc.StatusCode.INTERNAL if at_fault else grpc.StatusCode.INVALID_ARGUMENT
+            context.abort_with_status(rpc_status.to_status(abort(code, str(error), reason=error.code.name)))
+            raise AssertionError("abort_with_status raises") from error
+
     def GetCapabilities(self, request, context: grpc.ServicerContext) -> pb.Capabilities:
         return pb.Capabilities(version="fake")
 
@@ -172,3 +185,17 @@ class FakeServer(reward_pb2_grpc.RewardServiceServicer):
                 verdict("ACCEPTED", 1.0) if request.code.tests_hash in self.held else verdict("UNKNOWN_TESTS")
             )
         return judge(request)
+
+
+@dataclass
+class _Answering:
+    """What `taskcheck` asks; its requests carry no id of their own."""
+
+    server: FakeServer
+    task_id: str
+
+    async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
+        request.id = self.task_id
+        answer = self.server._answer(request)
+        assert isinstance(answer, pb.Verdict)
+        return answer

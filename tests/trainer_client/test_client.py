@@ -201,6 +201,8 @@ def test_the_plain_client_does_the_same(server):
         assert {one.id for one in client.stream([question("1", "d"), question("42", "e")])} == {"d", "e"}
         assert client.put_tests(TESTS).hash.startswith("sha256:")
         assert client.execute(pb.ExecuteRequest(id="x")).id == "x"
+        task = pb.CheckTaskRequest(id="t", math=pb.MathTask(gold=["42"]), wrong=["1"])
+        assert client.check_task(task).fit
         assert client.capabilities().version == "fake"
 
 

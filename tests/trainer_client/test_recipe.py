@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from trainer_client.errors import RecipeError
-from trainer_client.recipe import load_recipe, recipe_as_toml, shipped_recipes
+from trainer_client.recipe import Stage, load_recipe, recipe_as_toml, shipped_recipes
 
 STAGE = '[[stage]]\nname = "m"\ndomain = "math"\nsteps = 3\nmax_response_tokens = 16\n'
 GOOD = f'name = "x"\n{STAGE}'
@@ -38,6 +38,18 @@ def test_response_lengths_of_the_default_recipe_never_shrink():
     assert len(set(lengths)) > 1
 
 
+def test_the_learning_rate_falls_to_its_last_value():
+    stage = Stage("s", "math", 5, 8, learning_rate=1.0, final_learning_rate=0.2)
+    assert [stage.learning_rate_at(step) for step in range(5)] == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2])
+
+
+@pytest.mark.parametrize(
+    "stage", [Stage("s", "math", 5, 8), Stage("s", "math", 1, 8, final_learning_rate=1.0)]
+)
+def test_without_a_last_value_or_a_second_step_the_learning_rate_stays(stage):
+    assert {stage.learning_rate_at(step) for step in range(stage.steps)} == {stage.learning_rate}
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [
@@ -54,6 +66,7 @@ def test_response_lengths_of_the_default_recipe_never_shrink():
         (GOOD.replace("steps = 3", "steps = 0"), r"^stage\[0\]\.steps: must be above 0"),
         (f"{GOOD}group_size = 1\n", r"^stage\[0\]\.group_size: must be at least 2"),
         (f"{GOOD}temperature = 0\n", r"^stage\[0\]\.temperature: must be above 0"),
+        (f"{GOOD}final_learning_rate = -1.0\n", r"^stage\[0\]\.final_learning_rate: must not be below 0"),
         (f"{GOOD}problems = 3\n", r"^stage\[0\]\.problems: fewer than prompts_per_step"),
         (f'name = "x"\n[warm_start]\nslip_rate = 1.5\n{STAGE}', r"^warm_start\.slip_rate: must lie"),
         (f'name = "x"\n[compute]\nengine = "abacus"\n{STAGE}', r"^compute\.engine: must be one of"),

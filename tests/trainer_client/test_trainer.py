@@ -100,6 +100,23 @@ def test_a_run_leaves_what_it_promises(ruled, tmp_path, capsys, monkeypatch):
     assert str(folder) in capsys.readouterr().out
 
 
+def test_each_update_takes_its_own_learning_rate(ruled, tmp_path, monkeypatch):
+    taken = []
+    update = trainer.update_policy
+    monkeypatch.setattr(
+        trainer,
+        "update_policy",
+        lambda policy, optimizer, rows, stage, *more, **named: (
+            taken.append(stage.learning_rate) or update(policy, optimizer, rows, stage, *more, **named)
+        ),
+    )
+    falling = replace(SMALL.stage[0], final_learning_rate=1e-4)
+    assert run(ruled, tmp_path / "run", recipe=replace(SMALL, stage=(falling,))) == 0
+    assert taken == pytest.approx([1e-3, 5.5e-4, 1e-4])
+    noted = [line["learning_rate"] for line in curve(tmp_path / "run") if line["kind"] == "train"]
+    assert noted == taken
+
+
 def test_every_reward_comes_from_the_server(ruled, tmp_path):
     folder = tmp_path / "run"
     run(ruled, folder)

@@ -85,13 +85,15 @@ class Filters:
 class Verifier:
     """What the reward server is asked about golds, reference solutions and mutants of them.
 
-    `mutants` 0 makes none; `rejected_share` is the least share of them that the tests must reject.
+    `time_factor` is what a reference must leave between its slowest test and the time limit. `mutants` 0
+    makes none; `rejected_share` is the least share of them that the tests must reject.
     """
 
     server: str = "127.0.0.1:50051"
     golds: bool = True
     references: bool = True
     reference_required: bool = False
+    time_factor: float = 2.0
     mutants: int = 8
     rejected_share: float = 0.5
     deadline_seconds: float = 300.0

@@ -74,12 +74,13 @@ async def test_a_mutant_has_little_more_time_than_its_reference(server):
             return verdict("TIME_LIMIT", 0.0)
         answer = verdict("ACCEPTED", 1.0)
         answer.code.cases.add(cpu_seconds=0.3)
+        answer.code.limits.cpu_seconds = request.code.limits.cpu_seconds or 10.0
         return answer
 
     server.faults = timed
     assert await references(server, code(REFERENCE)) is None
-    assert seen[0] == 0.0
-    assert set(seen[1:]) == {1.5}
+    assert seen[:2] == [0.0, 0.0]
+    assert set(seen[2:]) == {1.5}
     strict = {"code": {**LABEL["code"], "limits": {"cpu_seconds": 1.0}}}
     seen.clear()
     assert await references(server, code(REFERENCE, label=strict)) is None
@@ -89,4 +90,27 @@ async def test_a_mutant_has_little_more_time_than_its_reference(server):
 async def test_a_reference_in_another_language_has_no_mutants(server):
     other = Program("reference", REFERENCE.source, right=True, language="cpp")
     assert await references(server, code(other)) is None
-    assert sum(server.attempts.values()) == 1
+    assert sum(server.attempts.values()) == 2  # the reference, judged twice by the server's check
+
+
+async def test_a_reference_that_passes_only_now_and_then_leaves(server):
+    """Judged for the second time, as the check does it, it fails; the third time it passes again."""
+    server.faults = lambda request, attempt: verdict("WRONG_ANSWER", 0.0) if attempt == 2 else None
+    rejection = await references(server, code(REFERENCE))
+    assert rejection.rule == "task_unfit"
+    assert "two runs of the reference differ" in rejection.detail
+
+
+@pytest.mark.parametrize("language", ["", "cpp"])
+async def test_a_wrong_program_that_passes_is_named(server, language):
+    """In the reference's language the server's check finds it; in another it is asked for by itself."""
+    wrong = Program("hasty", "print(6)", right=False, language=language)
+    server.faults = lambda request, attempt: verdict("ACCEPTED", 1.0)
+    rejection = await references(server, code(REFERENCE, wrong))
+    assert rejection == Rejection("accepts_wrong", "hasty is known to be wrong and passes")
+
+
+async def test_known_wrong_programs_are_judged_once(server):
+    wrong = [Program(str(number), f"print({number})", right=False) for number in range(3)]
+    assert await references(server, code(REFERENCE, *wrong), mutants=0) is None
+    assert sum(server.attempts.values()) == 2 + 3  # the reference twice
