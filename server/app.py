@@ -15,6 +15,7 @@ from server.auth import Keys
 from server.config import Settings, split_address
 from server.doctor import HostUnfit
 from server.errors import ErrorCode, RequestError, StartupError
+from server.faces.bytes_held import BytesHeld
 from server.faces.callers import Callers
 from server.faces.grpc_face import GrpcFace
 from server.faces.http_face import HttpFace
@@ -78,9 +79,10 @@ class App:
         path = settings.keys_path
         self._keys = Keys(path, self._on_keys_read) if path is not None else None
         callers, tls = Callers(self._keys), tls_of(settings)
-        self._http = HttpFace(service, settings, metrics.render, callers=callers, tls=tls)
+        held = BytesHeld(settings.max_queue_bytes)
+        self._http = HttpFace(service, settings, metrics.render, callers=callers, tls=tls, held=held)
         page.mount(self._http.app, service, settings, lambda: core.queue_depth)
-        self._grpc = GrpcFace(service, settings, callers, tls)
+        self._grpc = GrpcFace(service, settings, callers, tls, held)
 
     def reload_keys(self) -> None:
         """Reads the file of API keys again, if there is one."""
@@ -184,6 +186,11 @@ class Warm:
     def ready(self) -> bool:
         """Warm and not draining."""
         return self._core.ready
+
+    @property
+    def starting(self) -> bool:
+        """Not warm yet, and about to be."""
+        return self._core.starting and not self._was_ready
 
     def _warm(self) -> Core:
         self._was_ready = self._was_ready or self._core.ready

@@ -119,6 +119,11 @@ class RewardCore:
         return self._warm and not self._admission.draining
 
     @property
+    def starting(self) -> bool:
+        """Not warm yet, and about to be."""
+        return not self._warm and not self._admission.draining
+
+    @property
     def queue_depth(self) -> int:
         """Requests that wait for a slot."""
         return self._admission.waiting

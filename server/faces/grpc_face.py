@@ -28,6 +28,7 @@ from server.config import Settings
 from server.errors import ErrorCode, RequestError, StartupError
 from server.faces import proto_wire
 from server.faces.batch import Entry, Refused, judge_many
+from server.faces.bytes_held import BytesHeld
 from server.faces.callers import Callers
 from server.faces.service import RewardService, deadline_in, verify, verify_now, within
 from server.tls import Tls
@@ -67,8 +68,10 @@ class GrpcFace:
         settings: Settings,
         callers: Callers | None = None,
         tls: Tls | None = None,
+        held: BytesHeld | None = None,
     ) -> None:
         self._tls = tls
+        self._held = held or BytesHeld(settings.max_queue_bytes)
         self._service = service
         self._callers = callers or Callers()
         self._ceiling = settings.request_bytes_ceiling
@@ -145,7 +148,8 @@ class GrpcFace:
         async def handler(body: bytes, context: Context) -> Message:
             try:
                 self._identify(context)
-                return await method(body, context)
+                with self._held.holding(len(body)):
+                    return await method(body, context)
             except RequestError as error:
                 await _abort(context, error)
 
@@ -189,19 +193,34 @@ class GrpcFace:
             self._identify(context)
         except RequestError as error:
             await _abort(context, error)
-        judged = judge_many(
-            self._service, self._entries(bodies), window=self._window, deadline=_deadline(context)
-        )
-        async with aclosing(judged):
-            async for _, verdict in judged:
-                yield verdict
+        sizes: dict[int, int] = {}  # of the entries that are counted, by position
+        entries = self._entries(bodies, sizes)
+        judged = judge_many(self._service, entries, window=self._window, deadline=_deadline(context))
+        try:
+            async with aclosing(judged):
+                async for position, verdict in judged:
+                    self._held.give_back(sizes.pop(position, 0))
+                    yield verdict
+        finally:
+            self._held.give_back(sum(sizes.values()))
 
-    async def _entries(self, bodies: AsyncIterator[bytes]) -> AsyncIterator[Entry]:
+    async def _entries(self, bodies: AsyncIterator[bytes], sizes: dict[int, int]) -> AsyncIterator[Entry]:
+        position = 0
         async for body in bodies:
-            try:
-                yield self._parse(body, pb.VerifyRequest)
-            except RequestError as error:
-                yield Refused("", error)
+            yield self._entry(body, position, sizes)
+            position += 1
+
+    def _entry(self, body: bytes, position: int, sizes: dict[int, int]) -> Entry:
+        """One request of a stream; its bytes count until its verdict is on its way."""
+        request_id = ""
+        try:
+            request = self._parse(body, pb.VerifyRequest)
+            request_id = request.id
+            self._held.take(len(body))
+        except RequestError as error:
+            return Refused(request_id, error)
+        sizes[position] = len(body)
+        return request
 
 
 def rpc_status(error: RequestError) -> status_pb2.Status:

@@ -9,7 +9,7 @@ import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from server.errors import ErrorCode, RequestError
+from server.faces.bytes_held import BytesHeld
 
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -17,10 +17,9 @@ _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-leng
 class BodyBudget:
     """ASGI middleware: the bodies of all requests in flight have at most so many bytes together."""
 
-    def __init__(self, app: ASGIApp, budget_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, held: BytesHeld) -> None:
         self._app = app
-        self._budget_bytes = budget_bytes
-        self._held_bytes = 0
+        self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request; what it was sent counts until it is answered."""
@@ -30,17 +29,14 @@ class BodyBudget:
             nonlocal held
             message = await receive()
             size = len(message.get("body", b""))
-            if held and self._held_bytes + size > self._budget_bytes:
-                full = f"the bodies of all requests together have {self._held_bytes} bytes already"
-                raise RequestError(ErrorCode.QUEUE_FULL, full, retry_after_seconds=1.0)
+            self._held.take(size)
             held += size
-            self._held_bytes += size
             return message
 
         try:
             await self._app(scope, counted, send)
         finally:
-            self._held_bytes -= held
+            self._held.give_back(held)
 
 
 class PatientProtocol(H11Protocol):

@@ -22,6 +22,7 @@ from server.config import Settings, split_address
 from server.errors import ErrorCode, RequestError, StartupError
 from server.faces import api_page, dialects, json_batch, json_wire, openapi
 from server.faces.batch import Answer, judge_all, judge_many
+from server.faces.bytes_held import BytesHeld
 from server.faces.callers import Callers, Identified
 from server.faces.dialects.common import Context, Route
 from server.faces.http_body import (
@@ -132,7 +133,7 @@ def build_app(
     routes: Routes,
     further: Sequence[Route] = (),
     callers: Callers | None = None,
-    body_bytes: int = _BODY_BYTES,
+    held: BytesHeld | None = None,
 ) -> FastAPI:
     """The ASGI application: the routes of the API and their errors as problem+json."""
     # Its own document knows nothing of the messages, which are read from bytes: ours is served instead.
@@ -158,7 +159,7 @@ def build_app(
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
     # The last one added is the first one asked: nothing is read for a caller who is refused.
-    app.add_middleware(BodyBudget, budget_bytes=body_bytes)
+    app.add_middleware(BodyBudget, held=held or BytesHeld(_BODY_BYTES))
     app.add_middleware(Identified, callers=callers or Callers())
     return app
 
@@ -175,6 +176,7 @@ class HttpFace:
         *,
         callers: Callers | None = None,
         tls: Tls | None = None,
+        held: BytesHeld | None = None,
     ) -> None:
         self._tls = tls
         dialect_routes = _dialect_routes(service, settings)
@@ -182,7 +184,7 @@ class HttpFace:
             Routes(service, settings, metrics),
             [*dialect_routes, *further],
             callers,
-            settings.max_queue_bytes,
+            held or BytesHeld(settings.max_queue_bytes),
         )
         self._receive_seconds = settings.receive_seconds
         self._max_connections = settings.max_connections

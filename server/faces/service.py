@@ -47,6 +47,10 @@ class RewardService(Protocol):
     def ready(self) -> bool:
         """Warm and not draining."""
 
+    @property
+    def starting(self) -> bool:
+        """Not warm yet, and about to be."""
+
 
 class Passing:
     """A RewardService around another, which answers whatever a subclass does not."""
@@ -78,6 +82,11 @@ class Passing:
     def ready(self) -> bool:
         """Warm and not draining."""
         return self._inner.ready
+
+    @property
+    def starting(self) -> bool:
+        """Not warm yet, and about to be."""
+        return self._inner.starting
 
 
 def deadline_in(seconds: float | None) -> float | None:

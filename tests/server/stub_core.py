@@ -70,6 +70,10 @@ class StubCore:
     def ready(self) -> bool:
         return self.warm and not self.draining
 
+    @property
+    def starting(self) -> bool:
+        return self.start_gate is not None and not self.warm
+
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
         if self.draining:
             raise RequestError(ErrorCode.DRAINING, "draining", retry_after_seconds=1.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,6 +24,8 @@ from server.faces.http_body import json_response, read_body, while_connected
 from server.faces.service import RewardService, deadline_in, within
 
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.05, 1.0
+_START_SECONDS = 5.0  # the shortest patience of a client, SkyRL's for short programs, is little longer
+_WAITED_SECONDS: ContextVar[float] = ContextVar("waited_seconds", default=0.0)
 _NOT_NOW = (ErrorCode.QUEUE_FULL, ErrorCode.INTERNAL)
 _RETRYABLE = (pb.INTERNAL_ERROR, pb.OVERLOADED, pb.CANCELLED)
 
@@ -103,9 +106,9 @@ async def hold(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
     """The attempt's result, tried again while the service is full or at fault.
 
     Raises RequestError DEADLINE_EXCEEDED when `seconds` are over, or at once when
-    the server is going; other RequestErrors pass.
+    the server is going; other RequestErrors pass. What the server's start took counts as well.
     """
-    deadline = deadline_in(seconds)
+    deadline = deadline_in(seconds - _WAITED_SECONDS.get())
     assert deadline is not None
     pause = _FIRST_PAUSE_SECONDS
     while True:
@@ -122,6 +125,20 @@ async def hold(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
                 raise RequestError(ErrorCode.DEADLINE_EXCEEDED, message) from None
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LAST_PAUSE_SECONDS)
+
+
+async def until_started(service: RewardService) -> None:
+    """Waits for a server that is warming up, as long as every client of a dialect does.
+
+    Raises RequestError DEADLINE_EXCEEDED: the 503 that a server says elsewhere is a score of 0 to some.
+    """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while service.starting:
+        if loop.time() - began >= _START_SECONDS:
+            raise RequestError(ErrorCode.DEADLINE_EXCEEDED, "still starting up")
+        await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+    _WAITED_SECONDS.set(loop.time() - began)
 
 
 def _stop_if_cancelled() -> None:
@@ -154,6 +171,7 @@ def endpoint(context: Context, handler: Handler, on_error: OnError = detail_erro
 
     async def answer(request: Request) -> Response:
         try:
+            await until_started(context.service)
             return await handler(context, request)
         except Refusal as refusal:
             return refusal.response

@@ -20,7 +20,7 @@ from server.config import Settings
 from server.errors import ErrorCode, StartupError
 from server.faces import grpc_face
 from server.faces.grpc_face import STATUS_CODES, GrpcFace
-from tests.server.conftest import MIB, Running
+from tests.server.conftest import MIB, Running, until
 from tests.server.stub_core import FAULTY, FULL, HELD, StubCore
 
 SERVICE = "/reward.v1.RewardService/"
@@ -169,6 +169,30 @@ async def test_tests_and_execute_and_capabilities(running: Running) -> None:
     assert (await running.stub.PutTests(tests)).hash.startswith("sha256:")
     assert (await running.stub.Execute(pb.ExecuteRequest(id="e"))).runs[0].stdout == b"ok\n"
     assert (await running.stub.GetCapabilities(pb.GetCapabilitiesRequest())).languages[0].name == "python"
+
+
+async def test_the_bytes_of_all_calls_have_a_bound_together(running: Running) -> None:
+    held = running.app._grpc._held
+    with held.holding(2 << 30):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await running.stub.PutTests(pb.TestSet(stdio=pb.StdioTests(cases=[pb.StdioCase(input="1")])))
+        assert info_of(caught.value).reason == "QUEUE_FULL"
+        retry = error_details_pb2.RetryInfo()
+        assert status_of(caught.value).details[1].Unpack(retry)
+        (refused,) = [verdict async for verdict in running.stub.VerifyStream(iter([math("s")]))]
+        assert (refused.id, refused.error.code, refused.HasField("reward")) == ("s", "QUEUE_FULL", False)
+    assert (await running.stub.Verify(math())).status == pb.ACCEPTED
+
+
+async def test_the_bytes_of_a_stream_count_until_its_answers(running: Running) -> None:
+    held = running.app._grpc._held
+    stream = running.stub.VerifyStream(iter([math("h", HELD), math("a")]))
+    await running.core.held.wait()
+    assert (await anext(aiter(stream))).id == "a"
+    assert held.held_bytes == math("h", HELD).ByteSize()
+    stream.cancel()
+    await running.core.cancelled.wait()
+    await until(lambda: held.held_bytes == 0)
 
 
 async def test_health_follows_the_drain(running: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -99,3 +100,36 @@ async def test_code_judge_says_it_in_its_reason(path: str, fault: str) -> None:
 )
 def test_a_request_is_held_as_long_as_its_client_waits(body: dict[str, Any], seconds: float) -> None:
     assert RunCode(code="x", language="python", **body).patience_seconds == seconds
+
+
+class Starting(StubCore):
+    """Warms up only when told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start_gate = asyncio.Event()
+
+    def capabilities(self) -> pb.Capabilities:
+        if self.starting:
+            raise RequestError(ErrorCode.DRAINING, "still starting up")
+        return super().capabilities()
+
+
+@pytest.mark.parametrize("path", ["/run_code", "/slime", "/api/v2/execute"])
+async def test_a_server_that_starts_is_waited_for(path: str) -> None:
+    core = Starting()
+    async with client(core) as web:
+        asking = asyncio.create_task(web.post(path, json=CALLS[path][0]))
+        await asyncio.sleep(0.2)
+        assert not asking.done()
+        core.warm = True
+        assert (await asking).status_code == 200
+
+
+async def test_a_server_that_starts_for_too_long_says_what_verl_asks_again_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(common, "_START_SECONDS", 0.1)
+    async with client(Starting()) as web:
+        answer = await web.post("/run_code", json=CALLS["/run_code"][0])
+    assert answer.status_code == 504
