@@ -1,7 +1,8 @@
 """Checkpoints from which a run goes on as if it had never stopped.
 
     checkpoints/train-000040/
-        model.safetensors, config.json, tokenizer.json, ...   a Hugging Face checkpoint
+        model.safetensors, config.json, tokenizer.json, ...   a Hugging Face checkpoint, or with LoRA
+        adapters.safetensors                                  the adapters alone
         trainer.pt                                            optimizer and torch's random state
         position.json                                         where in the run this is
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from trainer_client.parallel import World
 
 KEPT = 2
+ADAPTERS = "adapters.safetensors"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,14 @@ class Checkpoint:
 
     folder: Path
     position: Position
+
+    def restore_adapters(self, policy: Policy) -> None:
+        """Loads the adapters. Raises CheckpointError where they are not those of the policy."""
+        from safetensors.torch import load_file
+
+        from trainer_client.lora import load_adapters
+
+        load_adapters(policy.model, load_file(self.folder / ADAPTERS))
 
     def restore_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Loads the optimizer's state, and torch's random state with it."""
@@ -73,14 +84,23 @@ def save_checkpoint(
     With several processes all must call it; the first one gathers the shards in its memory and writes.
     What is written does not depend on their number: a run can go on with another.
     """
-    from trainer_client.parallel import World, whole_optimizer_state
+    from trainer_client.lora import adapter_weights
+    from trainer_client.parallel import World, whole, whole_optimizer_state
 
     world = world or World()
     folder = run / "checkpoints" / f"{position.phase}-{position.step:06d}"
-    weights = gathered_weights(policy, world)
+    adapters = adapter_weights(policy.model, lambda one: whole(one).cpu())
+    weights = None if adapters else gathered_weights(policy, world)
     state = whole_optimizer_state(optimizer)
+
+    def save_policy(draft: Path) -> None:
+        if adapters:
+            _save_adapters(draft, adapters)
+        else:
+            policy.save(draft, weights)
+
     if world.is_first:
-        _write(folder, policy, weights, state, position)
+        _write(folder, save_policy, state, position)
     world.gathered(None)  # none goes on before it is there
     return folder
 
@@ -98,15 +118,21 @@ def gathered_weights(policy: Policy, world: World) -> dict[str, Any] | None:
     return weights
 
 
+def _save_adapters(draft: Path, adapters: dict[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    save_file(adapters, draft / ADAPTERS)
+
+
 def _write(
-    folder: Path, policy: Policy, weights: dict[str, Any] | None, state: dict[str, Any], position: Position
+    folder: Path, save_policy: Callable[[Path], None], state: dict[str, Any], position: Position
 ) -> None:
     import torch
 
     draft, replaced = folder.parent / "draft", folder.parent / "replaced"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    policy.save(draft, weights)
+    save_policy(draft)
     torch.save({"optimizer": state, "torch_rng": torch.get_rng_state()}, draft / "trainer.pt")
     (draft / "position.json").write_text(json.dumps(asdict(position)))
     _sync_files(draft)

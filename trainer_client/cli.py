@@ -133,9 +133,11 @@ def _resolve(options: argparse.Namespace) -> Recipe:
 def plan(recipe: Recipe) -> str:
     """The resolved recipe with what it amounts to, for a person."""
     from trainer_client.cost import estimate
+    from trainer_client.stopping import has_rule
 
+    at_most = "at most " if any(map(has_rule, recipe.stage)) else ""
     lines = [
-        f"{recipe.warm_start.steps} supervised steps, then {recipe.total_steps} policy updates",
+        f"{recipe.warm_start.steps} supervised steps, then {at_most}{recipe.total_steps} policy updates",
         *estimate(recipe).splitlines(),
     ]
     return "\n".join([recipe_as_toml(recipe), *(f"# {line}" for line in lines)])

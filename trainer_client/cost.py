@@ -11,6 +11,8 @@ from trainer_client.recipe import ModelSettings, Recipe, Stage
 WORKER_SECONDS = {"math": 64 * 3.9 / 1024, "code": 64 * 552.4 / 1024}
 # Weights and gradients in float32, and AdamW's two moments, spread over all devices.
 TRAINING_BYTES = 16
+# With LoRA the frozen weights alone; what the adapters take is left out.
+FROZEN_BYTES = 4
 # The sampler's own copy in bfloat16, on every device.
 SAMPLING_BYTES = 2
 _GIB = 1 << 30
@@ -74,7 +76,11 @@ def memory_bytes(recipe: Recipe) -> tuple[float, float] | None:
     parameters = recipe.cost.parameters or (0 if recipe.model.path else parameters_of(recipe.model))
     if not parameters:
         return None
-    return parameters * TRAINING_BYTES / recipe.cost.devices, parameters * SAMPLING_BYTES
+    return parameters * _training_bytes(recipe) / recipe.cost.devices, parameters * SAMPLING_BYTES
+
+
+def _training_bytes(recipe: Recipe) -> int:
+    return FROZEN_BYTES if recipe.model.lora_rank else TRAINING_BYTES
 
 
 def estimate(recipe: Recipe) -> str:
@@ -105,8 +111,9 @@ def _memory_text(recipe: Recipe) -> str:
     if found is None:
         return "memory: unknown, cost.parameters is not given"
     training, sampling = found
+    each = _training_bytes(recipe)
     return (
-        f"memory a device: {training / _GIB:.2f} GiB of training state ({TRAINING_BYTES} bytes a parameter "
+        f"memory a device: {training / _GIB:.2f} GiB of training state ({each} bytes a parameter "
         f"over {recipe.cost.devices} devices), {sampling / _GIB:.2f} GiB of the sampler's weights; without "
         "activations and the sampler's cache"
     )

@@ -59,7 +59,14 @@ class Policy:
         return self.end_id if pad is None else int(pad)
 
     def save(self, folder: Path, weights: dict[str, Any] | None = None) -> None:
-        """Writes weights and tokenizer as a Hugging Face checkpoint; `weights` where the model is sharded."""
+        """Writes weights and tokenizer as a Hugging Face checkpoint; `weights` where the model is sharded.
+
+        What is written has no adapters: they are added to the weights.
+        """
+        from trainer_client.lora import adapter_weights, merged_weights
+
+        if weights is None and adapter_weights(self.model):
+            weights = dict(merged_weights(self.model, lambda one: one.detach()))
         self.model.save_pretrained(folder, state_dict=weights)
         self.tokenizer.save_pretrained(folder)
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from trainer_client.errors import Interrupted, RecipeError, TrainerError
+from trainer_client.lora import merged_weights
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
@@ -201,9 +202,8 @@ def _sharded(tensor: Any) -> DTensor | None:
 
 
 def whole_weights(model: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names and gathered weights, one at a time. All processes must go through all of them."""
-    for name, parameter in model.named_parameters():
-        yield name, whole(parameter)
+    """Names and gathered weights, one at a time, adapters added in. All processes must go through all."""
+    return merged_weights(model, whole)
 
 
 def whole_optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -22,12 +22,18 @@ DEFAULT_RECIPE = "tiny"
 ENGINES = ("transformers", "vllm", "vllm_server")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "bfloat16")
+STOP_METRICS = ("accuracy", "reward")
+ADAPTED = ("all", "attention", "feed_forward")
 LOSSES = ("token_mean", "sequence_mean", "dr_grpo", "gspo", "cispo")
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The policy: a Hugging Face checkpoint (`path`), or with an empty path a small Qwen2 of these sizes."""
+    """The policy: a Hugging Face checkpoint (`path`), or with an empty path a small Qwen2 of these sizes.
+
+    With a `lora_rank` the checkpoint's weights stay as they are, and adapters of that rank, weighted by
+    `lora_alpha / lora_rank`, are trained beside the linear maps of the layers that `lora_targets` names.
+    """
 
     path: str = ""
     vocabulary_size: int = 512
@@ -37,6 +43,9 @@ class ModelSettings:
     key_value_heads: int = 2
     feed_forward_size: int = 384
     max_positions: int = 512
+    lora_rank: int = 0
+    lora_alpha: float = 32.0
+    lora_targets: str = "all"
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,8 @@ class Stage:
     `data` is a file of problems (docs/evaluation.md has its fields), as seen from where the run is started;
     empty: problems are generated. `problems` bounds their number, the levels their difficulty.
     The learning rate falls linearly to `final_learning_rate` at the stage's last step; 0: it stays.
+    The stage ends before its `steps` at an evaluation where `stop_metric` has reached `stop_at`, or has not
+    risen above its best for `stop_after_flat` evaluations; 0 is no such rule.
     """
 
     name: str
@@ -179,6 +190,9 @@ class Stage:
     min_level: int = 0
     max_level: int = 99
     mask_truncated: bool = False
+    stop_metric: str = "accuracy"
+    stop_at: float = 0.0
+    stop_after_flat: int = 0
 
     def learning_rate_at(self, stage_step: int) -> float:
         """The learning rate of the stage's update number `stage_step`, from 0."""
@@ -208,7 +222,7 @@ class Recipe:
 
     @property
     def total_steps(self) -> int:
-        """Policy updates of all stages together."""
+        """Policy updates of all stages together; at most, where a stage has a rule to end sooner."""
         return sum(stage.steps for stage in self.stage)
 
 
@@ -319,6 +333,11 @@ _RULES: dict[str, _Rule] = {
     "precision": (lambda value: value in PRECISIONS, f"must be one of {', '.join(PRECISIONS)}"),
     "micro_batch_tokens": _NOT_NEGATIVE,
     "pinned_length": _NOT_NEGATIVE,
+    "lora_rank": _NOT_NEGATIVE,
+    "lora_targets": (lambda value: value in ADAPTED, f"must be one of {', '.join(ADAPTED)}"),
+    "stop_metric": (lambda value: value in STOP_METRICS, f"must be one of {', '.join(STOP_METRICS)}"),
+    "stop_at": _SHARE,
+    "stop_after_flat": _NOT_NEGATIVE,
     "engine": (lambda value: value in ENGINES, f"must be one of {', '.join(ENGINES)}"),
 }
 
@@ -327,6 +346,8 @@ def _validate(recipe: Recipe) -> None:
     if not recipe.stage:
         raise RecipeError("stage: at least one is needed")
     _check_values(recipe, "")
+    if recipe.model.lora_rank and (not recipe.model.path or recipe.warm_start.steps):
+        raise RecipeError("model.lora_rank: needs a checkpoint in model.path, and no warm start")
     names = [stage.name for stage in recipe.stage]
     if len(set(names)) != len(names):
         raise RecipeError("stage: names must differ")

@@ -81,6 +81,16 @@ def stage_starts(recipe: Recipe) -> list[tuple[str, int]]:
     return starts
 
 
+def stage_at(recipe: Recipe, step: int) -> tuple[Stage, int]:
+    """The stage that `step` belongs to (the first one for a step before it), and the step it begins at."""
+    first = 0
+    for stage in recipe.stage:
+        if step < first + stage.steps:
+            break
+        first += stage.steps
+    return stage, first
+
+
 def sampling_seed(seed: int, step: int, purpose: str) -> int:
     """The seed of one call of the sampler: a resumed run draws what the unbroken one would have drawn."""
     return rng_of("sample", seed, step, purpose).getrandbits(63)

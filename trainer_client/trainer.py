@@ -19,9 +19,10 @@ from trainer_client.client import RewardClient
 from trainer_client.errors import RecipeError
 from trainer_client.evaluate import evaluate
 from trainer_client.grpo.update import UpdateResult, training_rows, update_policy
+from trainer_client.lora import add_adapters
 from trainer_client.metrics import MetricsLog, NoMetrics, read_metrics
 from trainer_client.model import Policy, load_policy, make_policy
-from trainer_client.parallel import World, join_world, place_model, whole_weights
+from trainer_client.parallel import World, join_world, layers_of, place_model, whole_weights
 from trainer_client.progress import Progress
 from trainer_client.recipe import Recipe
 from trainer_client.rewards import Rollouts, roll_out
@@ -29,8 +30,9 @@ from trainer_client.rollout import make_engine
 from trainer_client.rollout.agreement import assert_agreement, draw_probe
 from trainer_client.rollout.engine import RolloutEngine, SamplingSettings
 from trainer_client.sample_log import log_samples
-from trainer_client.schedule import Turn, sampling_seed, stage_starts, turns
+from trainer_client.schedule import Turn, sampling_seed, stage_at, stage_starts, turns
 from trainer_client.stop import StopSignal
+from trainer_client.stopping import has_rule, reason_to_stop
 from trainer_client.warm_start import corpus, example_batches, learning_rate_at, supervised_step
 
 START = Position("warm_start", 0)
@@ -43,6 +45,17 @@ def starting_policy(recipe: Recipe) -> Policy:
     if recipe.model.path:
         return load_policy(recipe.model.path)
     return make_policy(recipe.model, corpus(recipe.seed, recipe.warm_start.slip_rate), recipe.seed)
+
+
+def policy_at(recipe: Recipe, checkpoint: Checkpoint | None) -> Policy:
+    """The policy at a checkpoint; without one, before the first step. Raises CheckpointError, RecipeError."""
+    if not recipe.model.lora_rank:
+        return load_policy(checkpoint.folder) if checkpoint else starting_policy(recipe)
+    policy = starting_policy(recipe)
+    add_adapters(policy.model, layers_of(policy.model), recipe.model, recipe.seed)
+    if checkpoint:
+        checkpoint.restore_adapters(policy)
+    return policy
 
 
 def _check_world(world: World, recipe: Recipe) -> None:
@@ -77,7 +90,7 @@ class Trainer:
         self._recipe, self._folder, self._client = recipe, folder, client
         self._progress, self._stop = progress, stop
         self._run_name = f"{recipe.name}-{recipe.seed}"
-        self.policy = load_policy(checkpoint.folder) if checkpoint else starting_policy(recipe)
+        self.policy = policy_at(recipe, checkpoint)
         self.position = checkpoint.position if checkpoint else START
         self._engine = self._make_engine()
         place_model(self.policy.model, self._world, recipe.compute)
@@ -105,8 +118,10 @@ class Trainer:
                 self._warm_start()
                 self._begin_training()
             self._evaluate_if_due()
+            self._end_stage_early()  # for a run that was stopped in the evaluation that decides
             for turn in turns(self._recipe, self.position.step):
-                self._step(turn)
+                if turn.step >= self.position.step:  # a stage that has ended early is passed over
+                    self._step(turn)
         weights = gathered_weights(self.policy, self._world)
         if self._world.is_first:
             self.policy.save(self._folder / "model", weights)
@@ -179,6 +194,7 @@ class Trainer:
             log_samples(self._folder, turn, rollouts.judged)
         self._progress.train(turn, values)
         self._evaluate_if_due()
+        self._end_stage_early()
         if (
             self.position.step in self._stage_ends
             or self.position.step % self._recipe.checkpoint_every_steps == 0
@@ -187,12 +203,12 @@ class Trainer:
 
     def _sync(self, turn: Turn) -> float:
         """Hands the weights over; the largest difference that is left, in nats. Raises StaleSamplerError."""
+        if self._engine.shares_weights:
+            return 0.0
         weights = whole_weights(self.policy.model)
         self._engine.sync(weights)
         for _ in weights:
             pass  # gathering takes every process, and each must go through all of them
-        if self._engine.shares_weights:
-            return 0.0
         prompts = [self.policy.prompt_ids(problem.prompt) for problem in turn.problems[:SYNC_PROBE_PROMPTS]]
         seed = sampling_seed(self._recipe.seed, turn.step, "sync")
         drawn = self._world.from_each(lambda: draw_probe(self._engine, prompts, seed))[self._world.rank]
@@ -228,6 +244,26 @@ class Trainer:
             self._evaluate(step)
             self._evaluated.add(step)
 
+    def _end_stage_early(self) -> None:
+        """Moves on to the next stage's first step where the stage's rule says so.
+
+        The steps left out keep their numbers. The evaluation is written again as the one at the stage's end.
+        """
+        step = self.position.step
+        stage, first = stage_at(self._recipe, step - 1)
+        end = first + stage.steps
+        if step in (first, end) or step not in self._evaluated or not has_rule(stage):
+            return
+        lines = self._world.from_first(lambda: read_metrics(self._folder / "metrics.jsonl"))
+        reason = reason_to_stop(stage, first, lines)
+        if reason is None:
+            return
+        values = {key: value for key, value in lines[-1].items() if key not in ("kind", "step")}
+        self._metrics.write("eval", end, values | {"stopped": stage.name, "stopped_because": reason})
+        self._progress.note(f"{stage.name} ends after {step - first} steps: {reason}")
+        self._evaluated.add(end)
+        self.position = Position("train", end)
+
     def _evaluate(self, step: int) -> None:
         began = time.perf_counter()
         results = evaluate(
@@ -252,7 +288,8 @@ class Trainer:
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         """AdamW without decay. The paper names no more than AdamW; betas as is usual for language models."""
-        return torch.optim.AdamW(self.policy.model.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=0.0)
+        trained = [one for one in self.policy.model.parameters() if one.requires_grad]
+        return torch.optim.AdamW(trained, lr=0.0, betas=(0.9, 0.98), weight_decay=0.0)
 
 
 def train_metrics(turn: Turn, rollouts: Rollouts, result: UpdateResult) -> dict[str, Any]:

@@ -73,6 +73,11 @@ def test_without_a_last_value_or_a_second_step_the_learning_rate_stays(stage):
         (f'name = "x"\nmodel = 3\n{STAGE}', r"^model: a table"),
         ('name = "x"\nstage = 3\n', r"^stage: an array of tables"),
         (GOOD + STAGE, r"^stage: names must differ"),
+        (f'{GOOD}stop_metric = "luck"\n', r"^stage\[0\]\.stop_metric: must be one of accuracy, reward"),
+        (f"{GOOD}stop_at = 1.5\n", r"^stage\[0\]\.stop_at: must lie between 0 and 1"),
+        (f"{GOOD}stop_after_flat = -1\n", r"^stage\[0\]\.stop_after_flat: must not be below 0"),
+        (f'name = "x"\n[model]\nlora_rank = 4\n{STAGE}', r"^model\.lora_rank: needs a checkpoint"),
+        (f'name = "x"\n[model]\nlora_targets = "norms"\n{STAGE}', r"^model\.lora_targets: must be one of"),
         ("name = ", r"not TOML"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trainer_client.recipe import Recipe, Stage
-from trainer_client.schedule import StageProblems, sampling_seed, stage_starts, turns
+from trainer_client.schedule import StageProblems, sampling_seed, stage_at, stage_starts, turns
 
 FIRST = Stage("a", "math", steps=3, max_response_tokens=8, prompts_per_step=4, problems=8)
 SECOND = Stage("b", "code", steps=2, max_response_tokens=16, prompts_per_step=4, problems=8)
@@ -16,6 +16,7 @@ def test_stages_follow_one_another():
     seen = [(turn.step, turn.stage.name, turn.stage_step) for turn in turns(RECIPE)]
     assert seen == [(0, "a", 0), (1, "a", 1), (2, "a", 2), (3, "b", 0), (4, "b", 1)]
     assert stage_starts(RECIPE) == [("a", 0), ("b", 3)]
+    assert [stage_at(RECIPE, step)[1] for step in range(5)] == [0, 0, 0, 3, 3]
 
 
 def test_a_later_start_gives_the_rest():

@@ -304,6 +304,44 @@ def test_a_signal_saves_and_ends(ruled, tmp_path, policy):
     assert curve(stopped) == curve(whole)
 
 
+def stopping_recipe() -> Recipe:
+    """The first stage, of ten steps, ends when its mean reward has not risen for one evaluation."""
+    first = replace(SMALL.stage[0], steps=10, stop_metric="reward", stop_after_flat=1)
+    return replace(SMALL, stage=(first, SMALL.stage[1]))
+
+
+def test_a_rule_ends_a_stage_and_the_next_begins_where_it_would_have(ruled, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert run(ruled, folder, recipe=stopping_recipe()) == 0
+    steps = [line["step"] for line in curve(folder) if line["kind"] == "train"]
+    early = [step for step in steps if step < 10]
+    assert early == list(range(len(early)))
+    assert len(early) < 10
+    assert steps[len(early) :] == [10, 11, 12]
+    (stopped,) = [line for line in curve(folder) if "stopped" in line]
+    assert (stopped["step"], stopped["stopped"]) == (10, "math-1")
+    assert stopped["stopped_because"] in capsys.readouterr().out
+
+
+def test_a_run_killed_after_a_stage_ended_early_goes_on_on_the_same_curve(ruled, tmp_path, monkeypatch):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run(ruled, whole, recipe=stopping_recipe()) == 0
+
+    def killing(*args: Any, **kwargs: Any) -> Any:
+        if kwargs["label"] == "step10":
+            raise Killed
+        return roll_out(*args, **kwargs)
+
+    roll_out = trainer.roll_out
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "roll_out", killing)
+        with pytest.raises(Killed):
+            run(ruled, killed, recipe=stopping_recipe())
+    assert any("stopped" in line for line in curve(killed))
+    assert run(ruled, killed, "--resume", recipe=stopping_recipe()) == 0
+    assert curve(killed) == curve(whole)
+
+
 def test_metrics_are_json_lines(ruled, tmp_path):
     folder = tmp_path / "run"
     run(ruled, folder)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from trainer_client.lora import without_adapters
 from trainer_client.model import Policy
 from trainer_client.rollout.engine import Completion, SamplingSettings
 
@@ -50,7 +51,7 @@ class ReplicaEngine(TransformersEngine):
     shares_weights = False
 
     def __init__(self, policy: Policy) -> None:
-        super().__init__(Policy(copy.deepcopy(policy.model), policy.tokenizer))
+        super().__init__(Policy(without_adapters(copy.deepcopy(policy.model)), policy.tokenizer))
         self._policy.model.requires_grad_(requires_grad=False)
 
     def sync(self, weights: Iterable[tuple[str, Tensor]]) -> None:
