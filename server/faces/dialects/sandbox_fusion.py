@@ -7,8 +7,9 @@ client (utils/reward_score/sandbox_fusion). What matters to a reward:
 - A time limit is `Failed` with `run_result.status` `TimeLimitExceeded`.
 - verl tries again on HTTP 504 only and takes every other fault for a wrong answer,
   so a request is held while the server is full, and ends as 504 before the client
-  gives up, which it does after compile_timeout + run_timeout + 10 s. SkyRL's sends
-  neither a compile timeout nor files, and waits run_timeout + 2 s.
+  gives up, which it does after compile_timeout + run_timeout + 10 s. SkyRL's and
+  the others that grew from `coder1/sandboxfusion_exec.py` send stdin, no compile
+  timeout and fetch no files, and wait run_timeout + 2 s.
 
 Different from the original: a memory kill, which it does not know, is a `Finished`
 run with return code -9 and `limit_exceeded: "memory"` beside it; absolute paths
@@ -39,8 +40,8 @@ LANGUAGES = tuple(
 )
 # verl gives up 10 s after both timeouts; the answer must be on its way before.
 _CLIENT_MARGIN_SECONDS, _ANSWER_MARGIN_SECONDS = 10.0, 2.0
-# SkyRL gives up 2 s after run_timeout and asks its next server. It is known by what it leaves out.
-_SKYRL_MARGIN_SECONDS, _NOT_OF_SKYRL = 1.5, {"compile_timeout", "memory_limit_MB", "files", "fetch_files"}
+# SkyRL gives up 2 s after run_timeout and asks its next server. It is known by what it sends and leaves out.
+_SKYRL_MARGIN_SECONDS, _NOT_OF_SKYRL = 1.5, {"compile_timeout", "fetch_files"}
 _KILLED = -9
 _LIMITS = {
     pb.MEMORY_LIMIT: "memory",
@@ -64,7 +65,7 @@ class RunCode(BaseModel):
     @property
     def patience_seconds(self) -> float:
         """How long the client is known to wait, less what the answer needs to get there."""
-        if not self.model_fields_set & _NOT_OF_SKYRL:
+        if "stdin" in self.model_fields_set and not self.model_fields_set & _NOT_OF_SKYRL:
             return self.run_timeout + _SKYRL_MARGIN_SECONDS
         client = self.compile_timeout + self.run_timeout + _CLIENT_MARGIN_SECONDS
         return client - _ANSWER_MARGIN_SECONDS
