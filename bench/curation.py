@@ -1,12 +1,13 @@
 """`trainer_client curate` on real sets with planted faults, and on a million synthetic rows.
 
     python -m bench.curation real --server 127.0.0.1:50051      # needs ../shared/data and a reward server
-    python -m bench.curation synthetic --rows 1000000           # needs neither
+    python -m bench.curation synthetic --folder F --rows 1000000   # needs neither: a stand-in reads golds
 
 `real` prints for each kind of planted fault how many were found by which rule, and every other rejected row;
 it fails when one is missed, when a row is lost that the clean set keeps, or when counts do not add up.
-`synthetic` prints rows a second for each step, the peak resident memory of the process, and beside it what
-`datasketch` (if it is installed) needs for near duplicates of the same rows.
+`synthetic` runs the whole pipeline without rollouts. It prints seconds for each step, the peak resident
+memory of the curating process, and beside it what `datasketch` (if it is installed) needs for near duplicates
+of the same rows; it fails when a planted row is missed, another is lost, or the peak is above `--most-bytes`.
 """
 
 from __future__ import annotations
@@ -21,14 +22,23 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import grpc
+
+from protos.reward.v1 import reward_pb2 as pb
+from protos.reward.v1 import reward_pb2_grpc
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 WORDS = [
     f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("n", "rt", "lso", "mik", "dar", "vu")
 ]
 PLANTED_EACH = 30
+MOST_BYTES = 200_000_000
+UNREADABLE = "\\frac{"  # what an unreadable gold begins with
 Rows = list[dict[str, Any]]
 
 
@@ -41,7 +51,8 @@ def main() -> None:
     parser.add_argument("--server", default="127.0.0.1:50051")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--compared-rows", type=int, default=50_000, help="rows for datasketch")
+    parser.add_argument("--compared-rows", type=int, default=50_000, help="rows for datasketch; 0: none")
+    parser.add_argument("--most-bytes", type=int, default=MOST_BYTES, help="bound of the peak memory")
     parser.add_argument("--folder", type=Path, required=True, help="scratch; a gigabyte for a million rows")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -196,13 +207,15 @@ def synthetic(options: argparse.Namespace) -> None:
         f"{options.rows} rows, {raw.stat().st_size / 1e6:.0f} MB, "
         f"written in {time.perf_counter() - began:.0f} s"
     )
-    plan = options.folder / "plan.toml"
-    plan.write_text(
-        f'name = "synthetic"\n[[source]]\nname = "s"\nfiles = ["{raw}"]\n[filters]\nskip = ["non_english"]\n'
-        f'[contamination]\nbenchmarks = ["{options.folder}/benchmark.jsonl"]\n'
-        "[verifier]\ngolds = false\nreferences = false\n"
-    )
-    found = Counter(rule for _, rule in curate(plan, options.folder / "out").values())
+    with gold_reader() as address:
+        plan = options.folder / "plan.toml"
+        plan.write_text(
+            f'name = "synthetic"\n[[source]]\nname = "s"\nfiles = ["{raw}"]\n'
+            '[filters]\nskip = ["non_english"]\n'
+            f'[contamination]\nbenchmarks = ["{options.folder}/benchmark.jsonl"]\n'
+            f'[verifier]\nserver = "{address}"\n'
+        )
+        found = Counter(rule for _, rule in curate(plan, options.folder / "out").values())
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     report = json.loads((options.folder / "out" / "report.json").read_text())
     seconds = {step["name"]: round(step["seconds"], 1) for step in report["steps"]}
@@ -213,9 +226,48 @@ def synthetic(options: argparse.Namespace) -> None:
         "seconds": seconds,
         "rows_per_cpu_second": round(options.rows / (spent.ru_utime + spent.ru_stime)),
         "peak_rss_bytes": spent.ru_maxrss * 1024,
+        "within_bound": spent.ru_maxrss * 1024 <= options.most_bytes,
         "all_found": found == planted,
     }
-    print(json.dumps(summary | compared(options, ours)))
+    print(json.dumps(summary | (compared(options, ours) if options.compared_rows else {})))
+    sys.exit(not (summary["within_bound"] and summary["all_found"]))
+
+
+class GoldReader(reward_pb2_grpc.RewardServiceServicer):
+    """A stand-in for the reward server that knows golds by their first characters: as cheap as can be."""
+
+    def CheckTask(self, request: pb.CheckTaskRequest, _: grpc.ServicerContext) -> pb.TaskReport:
+        """Fit, but for what cannot be read."""
+        problems = ["wrong[0] is not rejected"] if unreadable(request.math) else []
+        return pb.TaskReport(id=request.id, fit=not problems, problems=problems)
+
+    def Verify(self, request: pb.VerifyRequest, _: grpc.ServicerContext) -> pb.Verdict:
+        """Asked after an unfit task: why it is unfit."""
+        if unreadable(request.math):
+            return pb.Verdict(id=request.id, status=pb.UNGRADABLE, message="the gold cannot be read")
+        return pb.Verdict(id=request.id, status=pb.ACCEPTED, reward=1.0)
+
+    def GetCapabilities(self, _: pb.GetCapabilitiesRequest, __: grpc.ServicerContext) -> pb.Capabilities:
+        """Somebody is there."""
+        return pb.Capabilities(version="stand-in")
+
+
+def unreadable(task: pb.MathTask) -> bool:
+    """Whether a gold was planted to be unreadable."""
+    return any(gold.startswith(UNREADABLE) for gold in task.gold)
+
+
+@contextmanager
+def gold_reader() -> Iterator[str]:
+    """A `GoldReader` in this process; its address."""
+    server = grpc.server(ThreadPoolExecutor(4))
+    reward_pb2_grpc.add_RewardServiceServicer_to_server(GoldReader(), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
 
 
 def compared(options: argparse.Namespace, our_seconds_per_row: float) -> dict[str, Any]:
@@ -258,7 +310,7 @@ def datasketch(options: argparse.Namespace) -> None:
 def write_rows(path: Path, count: int) -> Counter[str]:
     """Random statements, of which 2 % are planted; how many of each kind."""
     rng, planted = random.Random(0), Counter[str]()
-    kinds = ("exact_duplicate", "near_duplicate", "contaminated", "broken_row")
+    kinds = ("exact_duplicate", "near_duplicate", "contaminated", "broken_row", "gold_unreadable")
     secret = [rng.choices(WORDS, k=40) for _ in range(100)]
     with (path.parent / "benchmark.jsonl").open("w") as file:
         file.writelines(json.dumps({"problem": " ".join(words), "gold": "1"}) + "\n" for words in secret)
@@ -266,15 +318,16 @@ def write_rows(path: Path, count: int) -> Counter[str]:
     with path.open("w") as file:
         for number in range(count):
             words = rng.choices(WORDS, k=rng.randrange(30, 70))
-            kind = kinds[number // 50 % 4] if number % 50 == 49 else ""
+            kind = kinds[number // 50 % 5] if number % 50 == 49 else ""
             if kind.endswith("duplicate"):
                 earlier = seen[kind].pop()
                 words = earlier if kind == "exact_duplicate" else ["look", *earlier]
             elif kind == "contaminated":
                 words = [*words, *rng.choice(secret)[5:15]]
-            elif number % 200 in (1, 2):
-                seen[kinds[number % 200 - 1]].append(words)
-            line = json.dumps({"id": number, "problem": " ".join(words), "gold": str(number)})
+            elif number % 250 in (1, 2):
+                seen[kinds[number % 250 - 1]].append(words)
+            gold = (UNREADABLE if kind == "gold_unreadable" else "") + str(number)
+            line = json.dumps({"id": number, "problem": " ".join(words), "gold": gold})
             file.write((line[:-9] if kind == "broken_row" else line) + "\n")
             planted.update([kind] if kind else [])
     return planted
