@@ -31,32 +31,53 @@ from server.verify.code.observed import OBSERVED
 
 T = TypeVar("T")
 
-SOURCE_SIGNS: dict[str, re.Pattern[str]] = {
-    "source_reads_proc": re.compile(r"/proc\b"),
-    "source_patches_builtins": re.compile(
-        r"\b(?:builtins|__builtins__)\s*(?:\.\s*\w+\s*=[^=]|\[)|setattr\(\s*(?:__)?builtins"
+# Each pattern with words of which every match has one: to look for words costs a tenth of a search.
+SOURCE_SIGNS: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
+    "source_reads_proc": (("/proc",), re.compile(r"/proc\b")),
+    "source_patches_builtins": (
+        ("builtins",),
+        re.compile(r"\b(?:builtins|__builtins__)\s*(?:\.\s*\w+\s*=[^=]|\[)|setattr\(\s*(?:__)?builtins"),
     ),
-    "source_changes_signal_handlers": re.compile(
-        r"\bsignal\s*\.\s*(?:signal|alarm|setitimer)\s*\(|\bsigaction\b"
+    "source_changes_signal_handlers": (
+        ("signal", "sigaction"),
+        re.compile(r"\bsignal\s*\.\s*(?:signal|alarm|setitimer)\s*\(|\bsigaction\b"),
     ),
-    "source_uses_network": re.compile(
-        r"\b(?:import|from)\s+(?:socket|urllib|requests|http|ftplib|asyncio\.streams)\b|\bsys/socket\.h\b"
+    "source_uses_network": (
+        ("socket", "urllib", "requests", "http", "ftplib", "streams"),
+        re.compile(
+            r"\b(?:import|from)\s+(?:socket|urllib|requests|http|ftplib|asyncio\.streams)\b|\bsys/socket\.h\b"
+        ),
     ),
-    "source_inspects_frames": re.compile(
-        r"\b_getframe\b|\bf_(?:locals|globals|back)\b|\bgc\s*\.\s*get_(?:objects|referrers)\b|\binspect\s*\.\s*stack\b"
+    "source_inspects_frames": (
+        ("_getframe", "f_locals", "f_globals", "f_back", "get_objects", "get_referrers", "inspect"),
+        re.compile(
+            r"\b_getframe\b|\bf_(?:locals|globals|back)\b|\bgc\s*\.\s*get_(?:objects|referrers)\b|\binspect\s*\.\s*stack\b"
+        ),
     ),
-    "source_exits_at_once": re.compile(
-        r"\bos\s*\.\s*_exit\b|\b_Exit\s*\(|\bquick_exit\s*\(|\bRuntime\s*\.[^;]*\.\s*halt\s*\(|\breallyExit\b"
+    "source_exits_at_once": (
+        ("_exit", "_Exit", "halt", "reallyExit"),
+        re.compile(
+            r"\bos\s*\.\s*_exit\b|\b_Exit\s*\(|\bquick_exit\s*\(|\bRuntime\s*\.[^;]*\.\s*halt\s*\(|\breallyExit\b"
+        ),
     ),
-    "source_overrides_equality": re.compile(
-        r"\bdef\s+__eq__\b|\b__eq__\s*=|\bimpl\b[^{;]*\bPartialEq\b|\bboolean\s+equals\s*\(|\basymmetricMatch\b"
+    "source_overrides_equality": (
+        ("__eq__", "PartialEq", "equals", "asymmetricMatch"),
+        re.compile(
+            r"\bdef\s+__eq__\b|\b__eq__\s*=|\bimpl\b[^{;]*\bPartialEq\b|\bboolean\s+equals\s*\(|\basymmetricMatch\b"
+        ),
     ),
-    "source_names_runner": re.compile(
-        r"/box\b|\bsolution\.py\b|\bsitecustomize\b|\bconftest\b|\bsys\s*\.\s*modules\b|\b_pytest\b|\bmeta_path\b"
+    "source_names_runner": (
+        ("/box", "solution.py", "sitecustomize", "conftest", "modules", "_pytest", "meta_path"),
+        re.compile(
+            r"/box\b|\bsolution\.py\b|\bsitecustomize\b|\bconftest\b|\bsys\s*\.\s*modules\b|\b_pytest\b|\bmeta_path\b"
+        ),
     ),
-    "source_writes_descriptors": re.compile(
-        r"\bos\s*\.\s*write\s*\(\s*[3-9]\b|/dev/fd/[3-9]|\bFileDescriptor\b|\bfrom_raw_fd\b"
-        r"|\bos\s*\.\s*NewFile\s*\(|\bwrite(?:v|File)?Sync\s*\(\s*[3-9]\b"
+    "source_writes_descriptors": (
+        ("write", "/dev/fd", "FileDescriptor", "from_raw_fd", "NewFile"),
+        re.compile(
+            r"\bos\s*\.\s*write\s*\(\s*[3-9]\b|/dev/fd/[3-9]|\bFileDescriptor\b|\bfrom_raw_fd\b"
+            r"|\bos\s*\.\s*NewFile\s*\(|\bwrite(?:v|File)?Sync\s*\(\s*[3-9]\b"
+        ),
     ),
 }
 SOURCE_FLAGS: tuple[str, ...] = ("hard_coded_tests", *SOURCE_SIGNS)
@@ -116,7 +137,11 @@ def telling_outputs(outputs: Iterable[str]) -> tuple[str, ...]:
 def flags_of_source(source: str, telling: tuple[tuple[str, ...], ...]) -> list[str]:
     """What the text suggests; `telling` is of the tests."""
     text = source[:_MOST_SOURCE_CHARS]
-    flags = [name for name, sign in SOURCE_SIGNS.items() if sign.search(text)]
+    flags = [
+        name
+        for name, (words, sign) in SOURCE_SIGNS.items()
+        if any(word in text for word in words) and sign.search(text)
+    ]
     return ["hard_coded_tests", *flags] if _is_table(text, telling) else flags
 
 
