@@ -1,21 +1,27 @@
 """How far verdicts agree with the labels of published code sets: the table of docs/datasets.md.
 
     python -m bench.dataset_agreement [SET ...] [--language NAME] [--every N] [--disagreements FILE]
+                                      [--verdicts FILE]
 
 Prints one line a set and language, then one JSON line. Every disagreement is written to the file, with
-the verdict's message; which of them are known and why stands in tests/datasets/explained.py.
+the verdict's message; which of them are known and why stands in tests/datasets/explained.py. With
+`--verdicts`, each verdict is written down as soon as it is found, and those that stand there already are
+not made again: a run that was ended goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from google.protobuf import json_format
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import SandboxError
@@ -39,6 +45,7 @@ def main() -> None:
     parser.add_argument("--language", help="programs of this language only")
     parser.add_argument("--every", type=int, default=1, help="each N-th program only")
     parser.add_argument("--disagreements", type=Path, help="JSONL of every disagreement")
+    parser.add_argument("--verdicts", type=Path, help="JSONL of every verdict, made or continued")
     options = parser.parse_args()
     asyncio.run(_run(options))
 
@@ -66,12 +73,12 @@ async def _agreement(
     sandbox: Sandbox, programs: list[Labelled], options: argparse.Namespace
 ) -> dict[str, Any]:
     start, free = time.monotonic(), asyncio.Semaphore(_AT_ONCE)
-    verifier = CodeVerifier(sandbox)
+    verifier, kept = CodeVerifier(sandbox), _Kept(options.verdicts)
 
     async def one(item: Labelled) -> pb.Verdict:
         async with free:
             try:
-                return await verdict_of(verifier, item)
+                return kept.of(item) or kept.keep(item, await verdict_of(verifier, item))
             except SandboxError as error:  # no verdict on the program, and no end of the measurement
                 return pb.Verdict(status=pb.INTERNAL_ERROR, message=str(error))
 
@@ -90,6 +97,35 @@ async def _agreement(
         "statuses": Counter(pb.Status.Name(found.status) for found in verdicts),
         "seconds": round(time.monotonic() - start, 1),
     }
+
+
+class _Kept:
+    """Verdicts of this run and of an earlier one that was ended, by program."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._found: dict[str, pb.Verdict] = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                self._found[row["key"]] = json_format.ParseDict(row["verdict"], pb.Verdict())
+
+    def of(self, item: Labelled) -> pb.Verdict | None:
+        """The verdict that was found before."""
+        return self._found.get(_key(item))
+
+    def keep(self, item: Labelled, verdict: pb.Verdict) -> pb.Verdict:
+        """Writes a verdict down."""
+        if self._path is not None:
+            row = {"key": _key(item), "verdict": json_format.MessageToDict(verdict)}
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        return verdict
+
+
+def _key(item: Labelled) -> str:
+    content = hashlib.sha256(item.request.SerializeToString(deterministic=True)).hexdigest()
+    return f"{item.dataset} {item.id} {content[:16]}"
 
 
 async def verdict_of(verifier: CodeVerifier, item: Labelled) -> pb.Verdict:

@@ -1,22 +1,77 @@
 """Watches a Python program that runs beside its tests: source text that goes into the jail.
 
-It compares what few programs change before the program and after the tests, and
-hands the names of the changes over before the runner's own record. A program in the
-same process can hide from it: a sign is worth something, its absence is not.
+It compares what few programs change before the program and after the tests. Where the program's text
+names something that could serve it, an audit hook (PEP 578) also notes what it tries; no program can
+remove one, and most have no use for any and so none of its cost. A program in the same process can
+hide from all of it: a sign is worth something, its absence is not.
 
-One line of such a run's record is `flags:` with names between commas; the rest is
-what else the tests hand over, and the runner's "done".
+Each line `flags:` of such a run's record holds names between commas; the rest is what else the tests
+hand over, and the runner's "done".
 """
 
 from __future__ import annotations
 
-OBSERVED: tuple[str, ...] = ("patched_builtins", "changed_signal_handlers")
+import re
+from collections.abc import Iterable
+
+CHANGED: tuple[str, ...] = ("patched_builtins", "changed_signal_handlers")
+TRIED: tuple[str, ...] = ("opened_proc", "tried_network", "touched_runner_files", "inspected_objects")
+OBSERVED: tuple[str, ...] = (*CHANGED, *TRIED)
 _MARK = b"flags:"
+# What a program needs to do any of TRIED, whichever way it hides the names themselves.
+_NEEDED = re.compile(
+    r"\b(?:os|io|gc|open|exec|eval|compile|socket|urllib|http|requests|asyncio|ctypes|pathlib|shutil|subprocess"
+    r"|fileinput|linecache|codecs|importlib|runpy|posix|_io|_socket|getattr|globals|vars|modules|__import__"
+    r"|__builtins__|__dict__|__class__|__subclasses__|__globals__|__loader__|__spec__|__getattribute__)\b"
+)
 
 BEFORE = (
     "__reward_before = (dict(vars(__import__('builtins'))), "
     "[__import__('signal').getsignal(n) for n in range(1, 32)])"
 )
+# `open` comes before the file system answers, so a refused attempt is noted, too. An address that is no
+# tuple is a path: AF_UNIX, of which honest libraries make use between their own processes.
+_HOOK = """
+def __reward_watch(runner_files):
+    import os, sys
+    box = os.path.dirname(__file__) + '/'
+    write, writing, noted = os.write, os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC, set()
+
+    def note(flag):
+        if flag in noted:
+            return
+        noted.add(flag)
+        try:
+            write(4, b'flags:' + flag + chr(10).encode())
+        except OSError:
+            noted.update((b'opened_proc', b'tried_network', b'touched_runner_files', b'inspected_objects'))
+
+    def note_path(path, changes):
+        if type(path) is bytes:
+            path = path.decode('utf-8', 'replace')
+        if type(path) is not str:
+            return
+        if path.startswith('/proc/'):
+            note(b'opened_proc')
+        if changes and (path.startswith(box) or path.rsplit('/', 1)[-1] in runner_files):
+            note(b'touched_runner_files')
+
+    def hook(event, values):
+        if event == 'open':
+            note_path(values[0], values[2] & writing)
+        elif event in ('os.remove', 'os.rename', 'os.truncate'):
+            note_path(values[0], True)
+        elif event == 'socket.getaddrinfo' or event == 'socket.gethostbyname':
+            note(b'tried_network')
+        elif event in ('socket.connect', 'socket.sendto'):
+            if type(values[1]) is tuple:
+                note(b'tried_network')
+        elif event == 'gc.get_objects' or event == 'gc.get_referrers':
+            note(b'inspected_objects')
+
+    sys.addaudithook(hook)
+"""
+_ALWAYS_RUNNER_FILES = ("conftest.py", "sitecustomize.py", "usercustomize.py")
 AFTER = """
 def __reward_after(before):
     import builtins, os, signal
@@ -30,12 +85,27 @@ __reward_after(__reward_before)
 """
 
 
+def before(source: str, test_files: Iterable[str] = ()) -> str:
+    """What runs before this program; `test_files` are the paths of its task's tests beside it."""
+    if not _NEEDED.search(source):
+        return BEFORE
+    names = {path.rsplit("/", 1)[-1] for path in test_files}.union(_ALWAYS_RUNNER_FILES)
+    return f"{BEFORE}{_HOOK}__reward_watch({sorted(names)!r})"
+
+
+def flags_of(record: bytes | None) -> tuple[str, ...]:
+    """The observed flags of a record."""
+    return split(record)[0]
+
+
 def split(record: bytes | None) -> tuple[tuple[str, ...], bytes | None]:
-    """The observed flags of a record, and the record without them."""
-    lines = [] if record is None else record.split(b"\n")
-    marked = next((line for line in lines if line.startswith(_MARK)), None)
-    if marked is None:
+    """The observed flags of a record, and the record without their lines: None where nothing is left."""
+    if record is None or _MARK not in record:
         return (), record
-    lines.remove(marked)
-    named = marked.removeprefix(_MARK).decode("ascii", "replace").split(",")
-    return tuple(name for name in OBSERVED if name in named), b"\n".join(lines)
+    lines = record.split(b"\n")
+    marked = [line for line in lines if line.startswith(_MARK)]
+    named = {
+        name for line in marked for name in line.removeprefix(_MARK).decode("ascii", "replace").split(",")
+    }
+    rest = b"\n".join(line for line in lines if not line.startswith(_MARK))
+    return tuple(name for name in OBSERVED if name in named), rest or None

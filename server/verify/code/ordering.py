@@ -49,13 +49,15 @@ class _Learned:
         self.failures[index] = self.failures[index] * _FADING + seen.failed
         self.seconds[index] = self.seconds[index] * _FADING + seen.cpu_seconds
 
-    def worth(self, index: int) -> float:
-        """Chance to fail over cost; the cost of a test that was never run is that of the others."""
-        chance = (self.failures[index] + _PRIOR_FAILURES) / (self.runs[index] + _PRIOR_RUNS)
-        runs, seconds = self.runs[index], self.seconds[index]
-        if not runs:
-            runs, seconds = sum(self.runs) or 1.0, sum(self.seconds)
-        return chance / (_RUN_SECONDS + seconds / runs)
+    def usual_seconds(self) -> float:
+        """The mean cost of the tests that were run: what one that never was is taken to cost."""
+        return sum(self.seconds) / (sum(self.runs) or 1.0)
+
+    def worth(self, index: int, usual_seconds: float) -> float:
+        """Chance to fail over cost."""
+        runs = self.runs[index]
+        chance = (self.failures[index] + _PRIOR_FAILURES) / (runs + _PRIOR_RUNS)
+        return chance / (_RUN_SECONDS + (self.seconds[index] / runs if runs else usual_seconds))
 
 
 class TestOrder:
@@ -84,5 +86,8 @@ class TestOrder:
         if learned is None:
             return list(range(count))
         known = range(min(count, len(learned.runs)))
-        best_first = sorted(known, key=lambda index: (-learned.worth(index), index))
+        usual_seconds = learned.usual_seconds()
+        best_first = sorted(
+            known, key=lambda index: -learned.worth(index, usual_seconds)
+        )  # ties as they stand
         return [*best_first, *range(len(known), count)]

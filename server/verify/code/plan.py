@@ -19,7 +19,7 @@ from sandbox.harness.rust import rust_declares_tests
 from sandbox.types import Case, Mode, Outcome, Program, RunResult
 from sandbox.values import Unsupported, decode, encode
 from server.verify.code import call_setup, observed, tamper, unit_tests
-from server.verify.code.asserts import calls_check, rewrite
+from server.verify.code.asserts import CallCheck, Equal, calls_check, rewrite
 from server.verify.code.checkers import Checker
 from server.verify.code.difference import Difference
 from server.verify.code.findings import PASSED, Finding, Ungradable
@@ -48,10 +48,13 @@ class OutputJudge:
 
     checker: Checker
     expected: bytes
+    outputs: tuple[str, ...] = ()  # of all the tests, see `tamper`
 
     def judge(self, result: RunResult) -> Finding:
         """WRONG_ANSWER with the first difference, or PASSED."""
-        return _found(self.checker.compare(self.expected, result.stdout))
+        difference = self.checker.compare(self.expected, result.stdout)
+        flags = () if difference is None else tamper.flags_of_output(result.stdout, self.outputs)
+        return _found(difference, flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class Plan:
     arguments_compared: bool = False
     setup: str = ""
     tests: str = ""
+    watched: bool = False  # Python beside its tests, see `observed`
     files: Mapping[str, bytes] = field(default_factory=dict)  # beside the program, in its jail
     solution_path: str = ""  # the program is a file there, and what runs are the tests
     row: str = ""  # what runs the program, if not its language
@@ -128,11 +132,13 @@ class Plan:
 
     def program(self, language: str, source: str) -> Program:
         """What to compile for this source."""
-        if self.solution_path:
-            return Program(language, "", self.mode, setup=self.setup, tests=self.tests)
         if self.mode is Mode.UNIT_TESTS:
             return Program(self.row, source, self.mode, path=self.source_path, files=self.sources)
         setup, function = self.setup, self.function
+        if self.watched:
+            setup = f"{observed.before(source, self.files)}\n{setup}"
+        if self.solution_path:
+            return Program(language, "", self.mode, setup=setup, tests=self.tests)
         if self.mode is Mode.CALL and language == "python":
             setup, function = call_setup.setup_for(
                 source, function, arguments_compared=self.arguments_compared
@@ -187,15 +193,18 @@ def judge_run(planned: PlannedCase, mode: Mode, result: RunResult) -> Finding:
         found = planned.judge.judge(result)
         if found.status == pb.WRONG_ANSWER:  # frameworks end so when a test fails
             return found
+    flags = tamper.flags_of_failure(result.stderr)
+    if mode is Mode.ASSERTS:
+        flags = (*flags, *observed.flags_of(result.record))
     if mode is Mode.ASSERTS and failed_assert(result.stderr):
-        return Finding(pb.WRONG_ANSWER, _last_line(result.stderr))
+        return Finding(pb.WRONG_ANSWER, _last_line(result.stderr), flags=flags)
     how = f"signal {result.signal}" if result.signal is not None else f"exit code {result.exit_code}"
     detail = _last_line(result.stderr)
-    return Finding(pb.RUNTIME_ERROR, f"{how}: {detail}" if detail else how)
+    return Finding(pb.RUNTIME_ERROR, f"{how}: {detail}" if detail else how, flags=flags)
 
 
-def _found(difference: Difference | None) -> Finding:
-    return PASSED if difference is None else Finding(pb.WRONG_ANSWER, str(difference))
+def _found(difference: Difference | None, flags: tuple[str, ...] = ()) -> Finding:
+    return PASSED if difference is None else Finding(pb.WRONG_ANSWER, str(difference), flags=flags)
 
 
 def _last_line(stderr: bytes) -> str:
@@ -209,8 +218,9 @@ def _plan_stdio(tests: pb.StdioTests, checker: Checker, decided_by: JudgeProgram
     if decided_by is not None:
         cases = tuple(_decided_case(case.input, case.output, decided_by) for case in tests.cases)
         return Plan(cases, f"{decided_by.protocol} checker", decided_by=decided_by, telling=telling)
+    outputs = tamper.telling_outputs(case.output for case in tests.cases)
     cases = tuple(
-        PlannedCase(Case(stdin=case.input.encode()), OutputJudge(checker, case.output.encode()))
+        PlannedCase(Case(stdin=case.input.encode()), OutputJudge(checker, case.output.encode(), outputs))
         for case in tests.cases
     )
     return Plan(cases, checker.name, telling=telling)
@@ -279,7 +289,7 @@ def _plan_unit_tests(tests: pb.UnitTests, packages: str) -> Plan:
         tests.framework,
         pb.IN_PROCESS,
         mode=Mode.ASSERTS,
-        setup=observed.BEFORE,
+        watched=True,
         tests=unit_tests.runner_source(tests.framework, path, packages) + observed.AFTER,
         files={name: content.encode() for name, content in tests.files.items()},
         solution_path=path,
@@ -334,18 +344,27 @@ def _plan_rewritten(tests: pb.AssertTests, text: str) -> Plan | None:
     except Unsupported:  # an argument nested deeper than the encoding goes
         return None
     comparison = "asserts rewritten as calls"
-    return Plan(cases, comparison, mode=Mode.CALL, function=rewritten.function)
+    telling = tamper.telling_texts(_texts_of(check) for check in rewritten.checks)
+    return Plan(cases, comparison, mode=Mode.CALL, function=rewritten.function, telling=telling)
+
+
+def _texts_of(check: CallCheck) -> tuple[str, str]:
+    """A rewritten assert as it would stand in a table."""
+    expected = check.expectation
+    return repr(check.arguments)[1:-1], repr(expected.value) if isinstance(expected, Equal) else ""
 
 
 def _plan_watched(setup: str, tests: str) -> Plan:
     """Python test code in the program's own process, watched for what it leaves changed."""
-    return _plan_beside(f"{observed.BEFORE}\n{setup}", f"{tests}\n{observed.AFTER}")
+    return _plan_beside(setup, f"{tests}\n{observed.AFTER}", watched=True)
 
 
-def _plan_beside(setup: str, tests: str) -> Plan:
+def _plan_beside(setup: str, tests: str, *, watched: bool = False) -> Plan:
     """Test code in the program's own process: all that can be done, and labelled so."""
     case = PlannedCase(Case(), CompletionJudge())
-    return Plan((case,), "asserts", pb.IN_PROCESS, mode=Mode.ASSERTS, setup=setup, tests=tests)
+    return Plan(
+        (case,), "asserts", pb.IN_PROCESS, mode=Mode.ASSERTS, setup=setup, tests=tests, watched=watched
+    )
 
 
 def _with_check_called(text: str, entry_point: str) -> str:

@@ -5,6 +5,13 @@ Two kinds, told apart by name. What was observed while the program ran:
     exit_before_end            it left with exit code 0 before its record
     patched_builtins           a builtin was another object after the program than before (Python, IN_PROCESS)
     changed_signal_handlers    the same, of signal handlers
+    opened_proc                it opened a file below /proc (*)
+    tried_network              it asked for an address or a connection, of which a jail has none (*)
+    touched_runner_files       it opened for writing, or removed, the runner's files or its task's tests (*)
+    inspected_objects          it asked the garbage collector for all objects (Python, IN_PROCESS)
+    output_lists_tests         a wrong output that holds the expected ones of at least half of the tests
+
+    (*) Python at IN_PROCESS notes the attempt; elsewhere it is seen where the program failed of it.
 
 and what its text suggests, which honest programs may say too:
 
@@ -14,69 +21,159 @@ and what its text suggests, which honest programs may say too:
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from server.verify.code.observed import OBSERVED
 
-SOURCE_SIGNS: dict[str, re.Pattern[str]] = {
-    "source_reads_proc": re.compile(r"/proc\b"),
-    "source_patches_builtins": re.compile(
-        r"\b(?:builtins|__builtins__)\s*(?:\.\s*\w+\s*=[^=]|\[)|setattr\(\s*(?:__)?builtins"
+T = TypeVar("T")
+
+# Each pattern with words of which every match has one: to look for words costs a tenth of a search.
+SOURCE_SIGNS: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
+    "source_reads_proc": (("/proc",), re.compile(r"/proc\b")),
+    "source_patches_builtins": (
+        ("builtins",),
+        re.compile(r"\b(?:builtins|__builtins__)\s*(?:\.\s*\w+\s*=[^=]|\[)|setattr\(\s*(?:__)?builtins"),
     ),
-    "source_changes_signal_handlers": re.compile(
-        r"\bsignal\s*\.\s*(?:signal|alarm|setitimer)\s*\(|\bsigaction\b"
+    "source_changes_signal_handlers": (
+        ("signal", "sigaction"),
+        re.compile(r"\bsignal\s*\.\s*(?:signal|alarm|setitimer)\s*\(|\bsigaction\b"),
     ),
-    "source_uses_network": re.compile(
-        r"\b(?:import|from)\s+(?:socket|urllib|requests|http|ftplib|asyncio\.streams)\b|\bsys/socket\.h\b"
+    "source_uses_network": (
+        ("socket", "urllib", "requests", "http", "ftplib", "streams"),
+        re.compile(
+            r"\b(?:import|from)\s+(?:socket|urllib|requests|http|ftplib|asyncio\.streams)\b|\bsys/socket\.h\b"
+        ),
     ),
-    "source_inspects_frames": re.compile(
-        r"\b_getframe\b|\bf_(?:locals|globals|back)\b|\bgc\s*\.\s*get_(?:objects|referrers)\b|\binspect\s*\.\s*stack\b"
+    "source_inspects_frames": (
+        ("_getframe", "f_locals", "f_globals", "f_back", "get_objects", "get_referrers", "inspect"),
+        re.compile(
+            r"\b_getframe\b|\bf_(?:locals|globals|back)\b|\bgc\s*\.\s*get_(?:objects|referrers)\b|\binspect\s*\.\s*stack\b"
+        ),
     ),
-    "source_exits_at_once": re.compile(
-        r"\bos\s*\.\s*_exit\b|\b_Exit\s*\(|\bquick_exit\s*\(|\bRuntime\s*\.[^;]*\.\s*halt\s*\(|\breallyExit\b"
+    "source_exits_at_once": (
+        ("_exit", "_Exit", "halt", "reallyExit"),
+        re.compile(
+            r"\bos\s*\.\s*_exit\b|\b_Exit\s*\(|\bquick_exit\s*\(|\bRuntime\s*\.[^;]*\.\s*halt\s*\(|\breallyExit\b"
+        ),
     ),
-    "source_overrides_equality": re.compile(
-        r"\bdef\s+__eq__\b|\b__eq__\s*=|\bimpl\b[^{;]*\bPartialEq\b|\bboolean\s+equals\s*\(|\basymmetricMatch\b"
+    "source_overrides_equality": (
+        ("__eq__", "PartialEq", "equals", "asymmetricMatch"),
+        re.compile(
+            r"\bdef\s+__eq__\b|\b__eq__\s*=|\bimpl\b[^{;]*\bPartialEq\b|\bboolean\s+equals\s*\(|\basymmetricMatch\b"
+        ),
     ),
-    "source_names_runner": re.compile(
-        r"/box\b|\bsolution\.py\b|\bsitecustomize\b|\bconftest\b|\bsys\s*\.\s*modules\b|\b_pytest\b|\bmeta_path\b"
+    "source_names_runner": (
+        ("/box", "solution.py", "sitecustomize", "conftest", "modules", "_pytest", "meta_path"),
+        re.compile(
+            r"/box\b|\bsolution\.py\b|\bsitecustomize\b|\bconftest\b|\bsys\s*\.\s*modules\b|\b_pytest\b|\bmeta_path\b"
+        ),
     ),
-    "source_writes_descriptors": re.compile(
-        r"\bos\s*\.\s*write\s*\(\s*[3-9]\b|/dev/fd/[3-9]|\bFileDescriptor\b|\bfrom_raw_fd\b"
-        r"|\bos\s*\.\s*NewFile\s*\(|\bwrite(?:v|File)?Sync\s*\(\s*[3-9]\b"
+    "source_writes_descriptors": (
+        ("write", "/dev/fd", "FileDescriptor", "from_raw_fd", "NewFile"),
+        re.compile(
+            r"\bos\s*\.\s*write\s*\(\s*[3-9]\b|/dev/fd/[3-9]|\bFileDescriptor\b|\bfrom_raw_fd\b"
+            r"|\bos\s*\.\s*NewFile\s*\(|\bwrite(?:v|File)?Sync\s*\(\s*[3-9]\b"
+        ),
     ),
 }
 SOURCE_FLAGS: tuple[str, ...] = ("hard_coded_tests", *SOURCE_SIGNS)
-FLAGS: tuple[str, ...] = ("exit_before_end", *OBSERVED, *SOURCE_FLAGS)
+FLAGS: tuple[str, ...] = ("exit_before_end", *OBSERVED, "output_lists_tests", *SOURCE_FLAGS)
+
+# Whatever the language: libc's and Node's names for these errors, and those of Java's and Rust's own.
+_REFUSALS: dict[str, re.Pattern[bytes]] = {
+    "opened_proc": re.compile(
+        rb"(?:denied|EACCES|EPERM|not permitted|No such file|ENOENT)[^\n]*/proc/"
+        rb"|/proc/[^\n]*(?:denied|not permitted|[Nn]o such file)"
+    ),
+    "tried_network": re.compile(
+        rb"[Nn]etwork is unreachable|ENETUNREACH|NetworkUnreachable|[Cc]onnection refused|ECONNREFUSED"
+        rb"|ConnectionRefused|[Tt]emporary failure in name resolution|EAI_AGAIN|UnknownHostException"
+    ),
+    "touched_runner_files": re.compile(
+        rb"(?:[Rr]ead-only file system|EROFS|denied|EACCES)[^\n]*/box/"
+        rb"|/box/[^\n]*(?:[Rr]ead-only file system|denied)"
+    ),
+}
 
 _SHORTEST_TELLING = 8  # characters without blanks: shorter texts turn up by chance
 _LONGEST_TELLING = 4096
 _MOST_TESTS = 64
 _MOST_SOURCE_CHARS = 1 << 18
+_MOST_OUTPUT_BYTES = 1 << 16
+_MOST_STDERR_BYTES = 1024
+_FEWEST_LISTED = 3  # outputs of tests in one output
 _BLANKS_AND_QUOTES = re.compile(r"[\s'\"]+|\\n")
+# Where statements put their examples. An open comment runs to the end: to look for its end again at each
+# further one would take a square of the text's length.
+_ASIDES = re.compile(
+    r"^[ \t]*[rRuU]?(?P<quotes>\"\"\"|''').*?(?P=quotes)|^[ \t]*(?:#|//|\*)[^\n]*|/\*.*?(?:\*/|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def telling_texts(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
-    """Of each test (input, expected), the texts that would give a table of tests away."""
-    kept = []
-    for pair in pairs:
-        texts = {_squeezed(text) for text in pair if len(text) <= _LONGEST_TELLING}
-        if telling := tuple(text for text in texts if len(text) >= _SHORTEST_TELLING):
-            kept.append(telling)
-        if len(kept) == _MOST_TESTS:
-            break
-    return tuple(kept)
+    """Of each test (input, expected), the texts that would give a table of tests away.
+
+    What several tests share is a word of the task, such as IMPOSSIBLE, and tells nothing.
+    """
+    squeezed = [{_squeezed(text) for text in pair if len(text) <= _LONGEST_TELLING} for pair in _first(pairs)]
+    times = Counter(text for texts in squeezed for text in texts)
+    kept = (tuple(text for text in texts if _is_telling(text, times)) for texts in squeezed)
+    return tuple(filter(None, kept))
+
+
+def telling_outputs(outputs: Iterable[str]) -> tuple[str, ...]:
+    """The expected outputs that only a program which lists several tests' would print together."""
+    squeezed = [_squeezed(text) for text in _first(outputs) if len(text) <= _LONGEST_TELLING]
+    times = Counter(squeezed)
+    kept = [text for text in squeezed if _is_telling(text, times)]
+    return tuple(text for text in kept if not any(text in other for other in kept if other != text))
 
 
 def flags_of_source(source: str, telling: tuple[tuple[str, ...], ...]) -> list[str]:
     """What the text suggests; `telling` is of the tests."""
     text = source[:_MOST_SOURCE_CHARS]
-    flags = [name for name, sign in SOURCE_SIGNS.items() if sign.search(text)]
-    return ["hard_coded_tests", *flags] if _is_table(_squeezed(text), telling) else flags
+    flags = [
+        name
+        for name, (words, sign) in SOURCE_SIGNS.items()
+        if any(word in text for word in words) and sign.search(text)
+    ]
+    return ["hard_coded_tests", *flags] if _is_table(text, telling) else flags
 
 
-def _is_table(squeezed: str, telling: tuple[tuple[str, ...], ...]) -> bool:
+def flags_of_output(stdout: bytes, outputs: tuple[str, ...]) -> tuple[str, ...]:
+    """What a wrong output suggests; `outputs` are the tests' telling ones."""
+    if len(outputs) < _FEWEST_LISTED:
+        return ()
+    text = _squeezed(stdout[:_MOST_OUTPUT_BYTES].decode("utf-8", "replace"))
+    found = sum(output in text for output in outputs)
+    return ("output_lists_tests",) if found >= _FEWEST_LISTED and 2 * found >= len(outputs) else ()
+
+
+def flags_of_failure(stderr: bytes) -> tuple[str, ...]:
+    """What the system refused a program that failed, in the words of its last error."""
+    return tuple(name for name, sign in _REFUSALS.items() if sign.search(stderr[-_MOST_STDERR_BYTES:]))
+
+
+def _first(items: Iterable[T]) -> Iterator[T]:
+    return itertools.islice(items, _MOST_TESTS)
+
+
+def _is_telling(text: str, times: Mapping[str, int]) -> bool:
+    return len(text) >= _SHORTEST_TELLING and times[text] == 1
+
+
+def _is_table(source: str, telling: tuple[tuple[str, ...], ...]) -> bool:
+    """Whether half of the tests stand in it, and still do without docstrings and comments."""
+    return _holds_half(source, telling) and _holds_half(_ASIDES.sub("", source), telling)
+
+
+def _holds_half(source: str, telling: tuple[tuple[str, ...], ...]) -> bool:
+    squeezed = _squeezed(source)
     found = sum(any(text in squeezed for text in texts) for texts in telling)
     return found >= 2 and 2 * found >= len(telling)
 

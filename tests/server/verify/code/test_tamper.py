@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from server.verify.code import observed
-from server.verify.code.tamper import FLAGS, flags_of_source, telling_texts
+from server.verify.code.tamper import (
+    FLAGS,
+    flags_of_failure,
+    flags_of_output,
+    flags_of_source,
+    telling_outputs,
+    telling_texts,
+)
 
 HONEST = """
 import sys
@@ -49,6 +56,70 @@ def test_a_table_of_tests() -> None:
     assert flags_of_source("print({'10 79190 17': 1}[input()])", telling) == []
 
 
+def test_words_that_several_tests_share_make_no_table() -> None:
+    answers = ["POSSIBLE", "IMPOSSIBLE"] * 4
+    telling = telling_texts((f"{number}\n", answer) for number, answer in enumerate(answers))
+    assert flags_of_source("print('POSSIBLE' if f() else 'IMPOSSIBLE')", telling) == []
+
+
+@pytest.mark.parametrize("aside", ['"""{}"""', "# {}", "// {}", "/* {} */", "/* {}"])
+def test_examples_in_docstrings_and_comments_make_no_table(aside: str) -> None:
+    examples = ["f(12345678) == 1", "f(23456789) == 2", "f(34567890) == 3"]
+    telling = telling_texts((text[2:10], "") for text in examples)
+    assert flags_of_source(f"def f(n):\n    {aside.format(' '.join(examples))}", telling) == []
+    assert flags_of_source(f"table = {examples}", telling) == ["hard_coded_tests"]
+
+
+def test_a_source_of_open_comments_is_read_in_linear_time() -> None:
+    telling = telling_texts([("12345678", ""), ("23456789", "")])
+    assert flags_of_source(f"12345678 23456789{'/*' * 100_000}", telling) == ["hard_coded_tests"]
+
+
+def test_an_output_that_lists_the_tests() -> None:
+    wanted = [f"{number * 104729}" for number in range(100, 106)]
+    outputs = telling_outputs(wanted)
+    assert flags_of_output("\n".join(wanted[:3]).encode(), outputs) == ("output_lists_tests",)
+    assert flags_of_output("\n".join(wanted[:2]).encode(), outputs) == ()
+    assert flags_of_output(b"\xff" * 100, outputs) == ()
+
+
+def test_outputs_that_hold_one_another_count_once() -> None:
+    assert telling_outputs(["POSSIBLE", "IMPOSSIBLE", "IMPOSSIBLE", "1 2 3 4 5 6 7 8", "12345678 9"]) == (
+        "POSSIBLE",
+        "123456789",
+    )
+
+
+@pytest.mark.parametrize(
+    ("stderr", "flags"),
+    [
+        (b"PermissionError: [Errno 13] Permission denied: '/proc/1/mem'", ("opened_proc",)),
+        (b"Error: EACCES: permission denied, open '/proc/1/mem'", ("opened_proc",)),
+        (b"panic: open /proc/1/mem: permission denied", ("opened_proc",)),
+        (b"OSError: [Errno 101] Network is unreachable", ("tried_network",)),
+        (b"java.net.UnknownHostException: example.com", ("tried_network",)),
+        (b"OSError: [Errno 30] Read-only file system: '/box/main.py'", ("touched_runner_files",)),
+        (b"FileNotFoundError: [Errno 2] No such file or directory: 'input.txt'", ()),
+        (b"  File \"/box/main.py\", line 3\nPermissionError: [Errno 13] Permission denied: 'x'", ()),
+        (b"IndexError: list index out of range", ()),
+    ],
+)
+def test_refusals_in_the_last_words_of_a_program(stderr: bytes, flags: tuple[str, ...]) -> None:
+    assert flags_of_failure(stderr) == flags
+    assert set(flags) <= set(FLAGS)
+
+
+@pytest.mark.parametrize("source", [HONEST, "import sys, copy\nclass A:\n    def __init__(self): pass"])
+def test_a_program_without_means_runs_without_a_hook(source: str) -> None:
+    assert observed.before(source) == observed.BEFORE
+
+
+@pytest.mark.parametrize("source", ["open(x)", "import os", "getattr(a, b)", "__builtins__", "eval(x)"])
+def test_a_program_with_means_is_watched(source: str) -> None:
+    assert "addaudithook" in observed.before(source, ["tests/test_x.py"])
+    assert "'test_x.py'" in observed.before(source, ["tests/test_x.py"])
+
+
 def test_short_texts_tell_nothing() -> None:
     assert telling_texts([("1 2", "3"), ("4 5", "9")]) == ()
 
@@ -61,6 +132,11 @@ def test_short_texts_tell_nothing() -> None:
         (b"flags:patched_builtins\ndone", (("patched_builtins",), b"done")),
         (b"flags:\ndone", ((), b"done")),
         (b"flags:nonsense,changed_signal_handlers\ndone", (("changed_signal_handlers",), b"done")),
+        (b"flags:opened_proc\n", (("opened_proc",), None)),
+        (
+            b"flags:opened_proc\nflags:tried_network\nflags:patched_builtins\ndone",
+            (("patched_builtins", "opened_proc", "tried_network"), b"done"),
+        ),
         (b'{"tests":{}}\nflags:\ndone', ((), b'{"tests":{}}\ndone')),
     ],
 )
