@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 
 from sandbox.types import Limits
 
 OPEN_FILES = 1024
 FILE_BYTES = 256 << 20
+_MAPPED_ALONE_BYTES = 1 << 30  # a runtime's heap, code and stacks, of which it touches little
+# Launchers, supervisors and templates of a server with a slot per core: an ordinary user's count too.
+_OUR_PROCESSES = 6 + 2 * (os.cpu_count() or 1)
 
 
 def limit_all_runs(limits: Limits) -> None:
@@ -17,7 +21,11 @@ def limit_all_runs(limits: Limits) -> None:
         with contextlib.suppress(ValueError):  # gVisor has neither, and refuses to limit them
             limit(what, 0)
     limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-    limit(resource.RLIMIT_STACK, max(limits.memory_bytes, 8 << 20))
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    stack_bytes = max(limits.memory_bytes, 8 << 20)
+    if hard != resource.RLIM_INFINITY:
+        stack_bytes = min(stack_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_STACK, (stack_bytes, hard))  # soft alone: see `limit_run`
     limit(resource.RLIMIT_FSIZE, file_bytes(limits))
 
 
@@ -38,9 +46,14 @@ def limit_run(*, memory_bytes: int | None, processes: int | None) -> None:
     `memory_bytes` (per process) and `processes` (per uid) are None where a control group limits them.
     """
     if memory_bytes is not None:
-        limit(resource.RLIMIT_DATA, memory_bytes)
+        # What is mapped counts here, used or not. The watcher, who sees what is used, comes first.
+        limit(resource.RLIMIT_DATA, 2 * memory_bytes + _MAPPED_ALONE_BYTES)
+        # The C library makes each thread's stack as large as this limit, but 2 MiB where there is none
+        # (pthread_create(3)); a few of the former would be all that may be mapped.
+        _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+        resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
     if processes is not None:
-        limit(resource.RLIMIT_NPROC, processes)
+        limit(resource.RLIMIT_NPROC, processes + (_OUR_PROCESSES if os.geteuid() != 0 else 0))
 
 
 def limit(what: int, value: int) -> None:
