@@ -36,7 +36,13 @@ RESULTS = Path(__file__).with_name("matrix.json")
 IMAGE = "reward-server"
 ORDINARY_USERS = 20_000
 FLAGS = (
-    *("--read-only", "--tmpfs=/var/tmp", "--cap-drop=ALL", *(f"--cap-add={name}" for name in CAPABILITIES)),
+    *(
+        "--read-only",
+        "--tmpfs=/var/tmp",
+        "--tmpfs=/tmp:exec",
+        "--cap-drop=ALL",
+        *(f"--cap-add={name}" for name in CAPABILITIES),
+    ),
     *("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"),
 )
 GROUPS = ("-v", "/sys/fs/cgroup:/sys/fs/cgroup")
@@ -197,7 +203,9 @@ def main() -> int:
 
 def _not_held(place: str, backend: str) -> str:
     """The programs of a row that were wrong when they ran last, and those that have not run."""
-    row = json.loads(RESULTS.read_text()).get(f"{place} {backend}", {})
+    with open(RESULTS) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        row = json.load(file).get(f"{place} {backend}", {})
     done = {name for name, (kind, _) in row.get("not_held", {}).items() if kind != "wrong"}
     every = [f"{abuse.language} {abuse.name}" for abuse in read()]
     return ",".join(name for name in every if name not in done.union(row.get("held", ())))
