@@ -17,6 +17,7 @@ STARVATION_FACTOR = 10.0  # the wall limit is never extended beyond this multipl
 _POLL_FLOOR_SECONDS = 0.002
 _STARVED_POLL_SECONDS = 0.05
 _CORES = os.cpu_count() or 1
+_TICKS = os.sysconf("SC_CLK_TCK")  # of a second
 
 
 class Waits:
@@ -124,7 +125,8 @@ class Clock:
         total = 0.0
         for pid in self._confinement.processes():
             with contextlib.suppress(OSError):  # it ended between the two calls
-                total += sys_.process_cpu_seconds(pid) if pid != self._template else 0.0
+                if pid != self._template:
+                    total += sys_.process_cpu_seconds(pid) + _reaped_seconds(pid)
         return total
 
     def _starved_seconds(self, programs: list[int]) -> float:
@@ -161,6 +163,13 @@ class _Task:
         """The first two fields, see the kernel's sched-stats.rst. Raises OSError once the task is gone."""
         ran, waited = os.pread(descriptor, 64, 0).split()[:2]
         return cls(int(ran) / 1e9, int(waited) / 1e9)
+
+
+def _reaped_seconds(pid: int) -> float:
+    """CPU time of the children that a process has waited for, and theirs; see proc(5). Raises OSError."""
+    with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+        fields = file.read(1024).rpartition(b")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / _TICKS
 
 
 def _threads(pid: int) -> list[str]:

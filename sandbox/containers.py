@@ -311,6 +311,7 @@ class _Started:
 
 _ENVIRONMENT = {
     "HOME": "/work",
+    "TMPDIR": "/tmp",  # noqa: S108 - the container's own
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "PYTHONHASHSEED": "0",

@@ -27,7 +27,7 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox import backends, cgroups, jail, python_runner, syscalls, template
+from sandbox import backends, cgroups, jail, python_runner, syscalls, template, uids
 from sandbox.confinement import Confinement
 
 STACK_BYTES = 1 << 30  # room for deep recursion in programs that run in a fork of this process
@@ -220,11 +220,16 @@ def start(text: str) -> None:
     syscalls.set_thread_stack_bytes(THREAD_STACK_BYTES)
     # No parent-death signal: the end of the control socket says that the server is gone, and then there are
     # jails to bury and groups to remove.
-    confinement = backends.confinement(config.isolation, config.uid_base, config.family)
+    confinement = backends.confinement(config.isolation, _uid_base(config), config.family)
     warm(config)
     launcher = Launcher(config, confinement)
     launcher.prepare()
     launcher.serve()
+
+
+def _uid_base(config: LauncherConfig) -> int:
+    """Without control groups the processes of a uid are limited, which others' containers may use too."""
+    return config.uid_base if config.cgroup_version else uids.first_uid(os.getpid())
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ class Watch:
         if not self._held_by_group:
             self._blame_others(died_of)
             self.peak_bytes = max(self.peak_bytes, resident_bytes - self._inherited_bytes)
-            return self.peak_bytes > self._limits.memory_bytes
+            return self.peak_bytes > self._limits.memory_bytes or self._files_fill_it()
         if self._kills() <= self._kills_before:
             return False
         if self.group.reached_memory_limit is False:
@@ -85,6 +85,10 @@ class Watch:
     def killed_any(self) -> bool:
         """Whether the kernel has killed for memory since the run began."""
         return self._kills() > self._kills_before
+
+    def _files_fill_it(self) -> bool:
+        """Whether nothing is left beside the files: a full tmpfs refuses them before more can be counted."""
+        return self._confinement.scratch_bytes(self._limits) > self._limits.memory_bytes - _PAGE_BYTES
 
     def _blame_others(self, died_of: int | None) -> None:
         if died_of == signal.SIGKILL and self.killed_any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 from collections.abc import Sequence
 from functools import partial
@@ -12,6 +13,9 @@ from sandbox.types import Limits
 
 OPEN_FILES = 1024
 FILE_BYTES = 256 << 20
+_MAPPED_ALONE_BYTES = 1 << 30  # a runtime's heap, code and stacks, of which it touches little
+# Launchers, supervisors and templates of a server with a slot per core: an ordinary user's count too.
+_OUR_PROCESSES = 6 + 2 * (os.cpu_count() or 1)
 
 
 def limit_all_runs(limits: Limits) -> None:
@@ -20,7 +24,11 @@ def limit_all_runs(limits: Limits) -> None:
         with contextlib.suppress(ValueError):  # gVisor has neither, and refuses to limit them
             limit(what, 0)
     limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-    limit(resource.RLIMIT_STACK, max(limits.memory_bytes, 8 << 20))
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    stack_bytes = max(limits.memory_bytes, 8 << 20)
+    if hard != resource.RLIM_INFINITY:
+        stack_bytes = min(stack_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_STACK, (stack_bytes, hard))  # soft alone: see `limiting_run`
     limit(resource.RLIMIT_FSIZE, file_bytes(limits))
 
 
@@ -40,8 +48,18 @@ def limiting_run(*, memory_bytes: int | None, processes: int | None) -> Sequence
 
     `memory_bytes` (per process) and `processes` (per uid) are None where a control group limits them.
     """
-    wanted = (resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_NPROC, processes)
-    return [partial(limit, what, value) for what, value in wanted if value is not None]
+    steps: list[Step] = []
+    if memory_bytes is not None:
+        # What is mapped counts here, used or not. The watcher, who sees what is used, comes first.
+        steps.append(partial(limit, resource.RLIMIT_DATA, 2 * memory_bytes + _MAPPED_ALONE_BYTES))
+        # The C library makes each thread's stack as large as this limit, but 2 MiB where there is none
+        # (pthread_create(3)); a few of the former would be all that may be mapped.
+        _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+        steps.append(partial(resource.setrlimit, resource.RLIMIT_STACK, (hard, hard)))
+    if processes is not None:
+        ours = _OUR_PROCESSES if os.geteuid() != 0 else 0
+        steps.append(partial(limit, resource.RLIMIT_NPROC, processes + ours))
+    return steps
 
 
 def limit(what: int, value: int) -> None:

@@ -6,7 +6,10 @@ after `--- next` is a second submission, in a jail of its own, that looks for wh
 Keys: `property` (what it shows); `outcome`, one or several, where several need `because`, and with
 `@backend` where a backend differs; `stdout`, which is `contained` unless said otherwise and checked
 where the outcome is OK; `limits` and `compile_limits`, changes to the usual ones; `toolchain`, a
-program the host may lack; `backends`, the only ones it has a meaning for.
+program the host may lack; `backends`, the only ones it has a meaning for; `not_covered@condition`,
+further outcomes and after a semicolon the reason why nothing better can be had there. A condition is a
+backend, `user` for an ordinary user's server or `no_groups` where no control group can be written, or
+several of them joined by `+`.
 
 In a source, `@NAME@` stands for what tests/abuse/bait.py has planted outside the jail.
 """
@@ -14,7 +17,7 @@ In a source, `@NAME@` stands for what tests/abuse/bait.py has planted outside th
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,6 +52,16 @@ class Abuse:
         """What the last of the programs may come to."""
         text = self.fields.get(f"outcome@{backend}", self.fields["outcome"])
         return {Outcome(word.strip()) for word in text.split(",")}
+
+    def not_covered(self, outcome: Outcome, here: Set[str]) -> str:
+        """Why `outcome`, which is none of `outcomes`, is all that can be had; empty if it should not be."""
+        for key, text in self.fields.items():
+            kind, _, condition = key.partition("@")
+            words, _, reason = text.partition("; ")
+            fits = kind == "not_covered" and here.issuperset(condition.split("+"))
+            if fits and outcome.value in words.split(", "):
+                return reason
+        return ""
 
     @property
     def stdout(self) -> bytes:

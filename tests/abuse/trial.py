@@ -45,15 +45,15 @@ async def run(box: Sandbox, abuse: Abuse, bait: Bait) -> Ending:
     return ending
 
 
-def complaints(abuse: Abuse, backend: str, ending: Ending, bait: Bait) -> list[str]:
-    """What is wrong with an ending; empty if nothing."""
+def complaints(abuse: Abuse, backend: str, ending: Ending, bait: Bait, *, excused: bool = False) -> list[str]:
+    """What is wrong with an ending; empty if nothing. One `excused` may do all but touch the bait."""
     found = bait.touched()
     wanted = abuse.outcomes(backend)
-    if ending.outcome not in wanted:
+    if ending.outcome not in wanted and not excused:
         found.append(f"{ending.outcome} instead of {' or '.join(sorted(o.value for o in wanted))}")
-    if ending.outcome is Outcome.OK and ending.stdout.strip() != abuse.stdout:
+    if ending.outcome is Outcome.OK and not excused and ending.stdout.strip() != abuse.stdout:
         found.append(f"stdout is not {abuse.stdout!r}")
-    if ESCAPED in ending.everything:
+    if ESCAPED in ending.everything and not excused:
         found.append("it escaped")
     if bait.secret.encode() in ending.everything:
         found.append("the planted secret came out")

@@ -116,3 +116,54 @@ def test_a_kill_is_the_limits_only_if_the_limit_was_reached(tmp_path: Path, peak
 async def test_a_program_that_kills_itself_is_at_fault(groupless: Sandbox) -> None:
     result = await _run(groupless, "import os\nos.kill(os.getpid(), 9)")
     assert (result.outcome, result.signal) == (Outcome.RUNTIME_ERROR, 9)
+
+
+THREADS = """#include <pthread.h>
+#include <stdio.h>
+void *nothing(void *unused) { return unused; }
+int main() {
+  pthread_t all[8];
+  int failed = 0;
+  for (int i = 0; i < 8; i++) failed |= pthread_create(&all[i], 0, nothing, 0);
+  puts(failed ? "refused" : "done");
+}"""
+
+
+@pytest.mark.toolchain("gcc")
+async def test_threads_start_without_a_control_group(groupless: Sandbox) -> None:
+    compilation = await groupless.compile(Program("c", THREADS))
+    assert compilation.artefact is not None
+    async with groupless.session(compilation.artefact, LIMITS) as session:
+        assert (await session.run(Case())).stdout == b"done\n"
+
+
+async def test_the_time_of_children_that_ended_counts_at_once_without_a_control_group(
+    groupless: Sandbox,
+) -> None:
+    source = "import os\nwhile True:\n    if os.fork() == 0: sum(range(10**5)); os._exit(0)\n    os.wait()"
+    result = await _run(groupless, source, Limits(cpu_seconds=0.5, wall_seconds=60))
+    assert result.outcome is Outcome.TIME_LIMIT
+    assert result.cpu_seconds < 3  # and not what they use until the wall clock ends it
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's programs have its uid")
+async def test_without_a_control_group_no_other_servers_programs_have_the_uid(groupless: Sandbox) -> None:
+    result = await _run(groupless, "import os\nprint(os.getuid())")
+    assert int(result.stdout) >= 1 << 20  # `sandbox.uids`, not the fixed ones that every jail with groups has
+
+
+class _Scratch(Namespaces):
+    """Of which so much is filled."""
+
+    filled_bytes = 0
+
+    def scratch_bytes(self, limits: Limits) -> int:
+        return self.filled_bytes
+
+
+@pytest.mark.parametrize(("left", "over"), [(0, True), (2 << 20, False)])
+def test_files_that_leave_nothing_are_the_limit_without_a_control_group(left: int, over: bool) -> None:
+    scratch = _Scratch(61000)
+    watch = Watch(Group(Hierarchy(0), "x-0"), LIMITS, scratch, os.getpid(), forked=False)
+    scratch.filled_bytes = LIMITS.memory_bytes - left  # a tmpfs takes no more: never above the limit
+    assert watch.was_exceeded(None, 0) is over
