@@ -14,11 +14,32 @@ import torch
 
 from trainer_client.checkpoint import Position, newest_checkpoint, save_checkpoint
 from trainer_client.grpo.update import training_rows, update_policy
+from trainer_client.lora import adapter_weights, add_adapters
 from trainer_client.model import load_policy
-from trainer_client.parallel import join_world, leave_world, place_model, whole, whole_weights
-from trainer_client.recipe import Compute, Loss, Stage
+from trainer_client.parallel import join_world, layers_of, leave_world, place_model, whole, whole_weights
+from trainer_client.recipe import Compute, Loss, ModelSettings, Stage
 
 STAGE = Stage("m", "math", 1, 12, group_size=4, prompts_per_step=2, learning_rate=1e-2)
+
+
+LORA = ModelSettings(lora_rank=4)
+
+
+def update_adapters(folder: Path, name: str) -> None:
+    """One update of adapters beside the policy's weights; what a sampler would get is written."""
+    torch.set_num_threads(1)
+    compute = Compute(gradient_clip=0.5, micro_batch_size=2, logprob_tolerance=1e9)
+    world = join_world("cpu")
+    policy = load_policy(folder / "policy")
+    add_adapters(policy.model, layers_of(policy.model), LORA, seed=0)
+    place_model(policy.model, world, compute)
+    optimizer = torch.optim.AdamW([one for one in policy.model.parameters() if one.requires_grad], lr=0.0)
+    rows = training_rows(pickle.loads((folder / "batch.pickle").read_bytes()), 4)
+    update_policy(policy, optimizer, rows, STAGE, compute, world=world)
+    weights = {key: value.detach().clone() for key, value in whole_weights(policy.model)}
+    adapters = adapter_weights(policy.model, whole)
+    if world.is_first:
+        torch.save({"weights": weights, "adapters": adapters}, folder / f"{name}.pt")
 
 
 def update(folder: Path, name: str, *, resume: bool = False, updates: int = 1) -> None:
@@ -46,7 +67,6 @@ def update(folder: Path, name: str, *, resume: bool = False, updates: int = 1) -
         torch.save(
             {"gradients": gradients, "weights": weights, "result": vars(result)}, folder / f"{name}.pt"
         )
-    leave_world()
 
 
 if __name__ == "__main__":
@@ -56,3 +76,5 @@ if __name__ == "__main__":
         resume="resumed" in sys.argv[2],
         updates=2 if "twice" in sys.argv[2] else 1,
     )
+    update_adapters(Path(sys.argv[1]), f"{sys.argv[2]}-adapters")
+    leave_world()

@@ -7,7 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from protos.reward.v1 import reward_pb2 as pb
 from tests.trainer_client.fake_server import FakeServer
 from tests.trainer_client.grpo.test_update import judged
-from tests.trainer_client.sharded_update import update
+from tests.trainer_client.sharded_update import update, update_adapters
 from tests.trainer_client.test_trainer import SMALL, curve, judge_by_rule
 from trainer_client import report, warm_start
 from trainer_client.checkpoint import Position, newest_checkpoint
@@ -32,14 +32,15 @@ from trainer_client.trainer import _check_world
 ROOT = Path(__file__).parents[2]
 
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+PATIENT = "--shutdown-timeout=600"  # a busy machine needs longer than torchrun's 30 s for the last checkpoint
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def torchrun(*arguments: str) -> None:
     """Runs a module in two processes."""
     done = subprocess.run(
-        [*TORCHRUN, *arguments],
+        [*TORCHRUN, "-m", *arguments],
         cwd=ROOT,
         env=ENVIRONMENT,
         capture_output=True,
@@ -81,6 +82,11 @@ def test_two_processes_step_as_one_and_their_checkpoint_is_anyones(folder):
         assert sharded["result"][key] == alone["result"][key]
     assert sharded["result"]["gradient_norm"] == pytest.approx(alone["result"]["gradient_norm"], rel=1e-4)
     assert sharded["result"]["logprob_gap"] == pytest.approx(alone["result"]["logprob_gap"], abs=1e-5)
+
+    update_adapters(folder, "alone-adapters")
+    ours, theirs = outcome(folder, "sharded-adapters"), outcome(folder, "alone-adapters")
+    assert_same(ours["adapters"], theirs["adapters"])
+    assert_same(ours["weights"], theirs["weights"])
 
     # The checkpoint that is there now was written by two processes: one goes on from it.
     update(folder, "sharded-then-resumed")
@@ -131,10 +137,10 @@ class Whole:
         """In this process."""
         return main(self._arguments(name, *more))
 
-    def under_torchrun(self, name: str, *more: str) -> subprocess.Popen[str]:
-        """In two; standard output and error come together."""
+    def under_torchrun(self, name: str, *more: str, flags: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """In two, with `flags` for torchrun; standard output and error come together."""
         return subprocess.Popen(
-            [*TORCHRUN, "trainer_client", *self._arguments(name, *more)],
+            [*TORCHRUN, *flags, "-m", "trainer_client", *self._arguments(name, *more)],
             cwd=ROOT,
             env=ENVIRONMENT,
             stdout=subprocess.PIPE,
@@ -142,7 +148,9 @@ class Whole:
             text=True,
         )
 
-    def disturbed(self, name: str, *more: str, at: str, by: Callable[[int], None]) -> str:
+    def disturbed(
+        self, name: str, *more: str, at: str, by: Callable[[int], None], flags: Sequence[str] = ()
+    ) -> str:
         """In two, until `by` is called with torchrun's process id at request `at`; what it printed."""
         came: list[str] = []
 
@@ -153,7 +161,7 @@ class Whole:
             return judge_by_rule(request, attempt)
 
         self._server.faults = disturbing
-        two = self.under_torchrun(name, *more)
+        two = self.under_torchrun(name, *more, flags=flags)
         output = two.communicate()[0]
         self._server.faults = judge_by_rule
         assert came, output[-3000:]
@@ -207,7 +215,9 @@ def test_a_run_in_two_processes_killed_stopped_and_resumed_is_that_of_one(whole,
     assert newest_checkpoint(whole.folder / "two").position == Position("train", 2)
 
     # A signal to torchrun while the second process samples: all stop, and there is a checkpoint.
-    by_signal = whole.disturbed("two", "--resume", at="step4/11", by=lambda pid: os.kill(pid, signal.SIGINT))
+    by_signal = whole.disturbed(
+        "two", "--resume", at="step4/11", by=lambda pid: os.kill(pid, signal.SIGINT), flags=[PATIENT]
+    )
     assert "checkpoint saved in" in by_signal, by_signal[-3000:]
     assert_like(curve(whole.folder / "two"), wanted[: len(curve(whole.folder / "two"))])
 
