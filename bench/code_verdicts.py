@@ -13,7 +13,7 @@ The batch (`bench.rollouts`) is the same for every party, and each may stop a pr
 Then the failing programs alone, those of the second half of each group, with and without what the first
 half taught. CPU seconds are of the whole process tree, so that the ratios hold on a busy machine; wall
 seconds are beside them. "programs" is the part of the CPU time that the programs themselves took, their
-forks included.
+forks included, "server" that of the process that judges.
 
 Prints a table for people and one JSON line last for machines. (The file is not called
 code.py: beside a script of that name nothing could import Python's own.)
@@ -85,6 +85,7 @@ class Measured:
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     program_seconds: float = 0.0  # of `cpu_seconds`, where the party knows
+    server_seconds: float = 0.0  # the same, of the process that judges
     tests_run: int = 0
 
 
@@ -109,10 +110,12 @@ async def judge_all(sandbox: Sandbox, verifier: CodeVerifier, items: Sequence[It
             request = pb.VerifyRequest(completion=item.source, extraction="whole", code=task)
             return await verifier.verify(request, task, LIMITS)
 
+    before = time.process_time()
     with measuring(measured, lambda: time.process_time() + tree_cpu_seconds(launcher.info.pid)):
         verdicts = await asyncio.gather(*map(one, items))
         while launcher.living_jails:
             await asyncio.sleep(0.01)
+    measured.server_seconds = time.process_time() - before
     ran = [case for verdict in verdicts if not verdict.cached for case in verdict.code.cases]
     measured.answers = [verdict.status == pb.ACCEPTED for verdict in verdicts]
     measured.program_seconds = sum(case.cpu_seconds for case in ran)
@@ -259,9 +262,10 @@ def row(figures: dict[str, Any], name: str, found: Measured) -> None:
     accepted = f"{sum(found.answers)} of {count} accepted"
     print(f"{name:<18} {cpu_ms:9.1f} ms of CPU {wall_ms:9.1f} ms a program, {accepted}", end="")
     if found.tests_run:
-        part = found.program_seconds / found.cpu_seconds
-        figures[name] |= {"programs_part": round(part, 2), "tests_run": found.tests_run}
-        print(f", {found.tests_run} tests run, programs {part:.0%}", end="")
+        part, server = found.program_seconds / found.cpu_seconds, found.server_seconds / found.cpu_seconds
+        parts = {"programs_part": round(part, 2), "server_part": round(server, 2)}
+        figures[name] |= {**parts, "tests_run": found.tests_run}
+        print(f", {found.tests_run} tests run, programs {part:.0%}, server {server:.0%}", end="")
     print(flush=True)
 
 
