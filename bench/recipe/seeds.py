@@ -3,27 +3,36 @@
     reward-server serve &
     python -m bench.recipe.seeds --seeds 0 1 2
 
-Runs go one after another, each into `runs/bench-SEED`. Results are kept beside
-this file as `seeds.json` and `seeds.png`, with date, commit and machine.
+    python -m bench.recipe.seeds --seeds 0 1 2 --reachable
+
+Runs go one after another, each into `runs/bench-SEED`; with `--resume` a run that is there goes on from its
+newest checkpoint. Results are kept beside this file as `seeds.json` and `seeds.png`, with date, commit and
+machine.
+
+`--reachable` trains nothing by rewards: it prints the held-out accuracy of the same model after as many
+supervised steps on worked examples without a slip, which is what a run is compared with.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from trainer_client.metrics import Line, read_metrics
-from trainer_client.recipe import load_recipe
+from trainer_client.recipe import Recipe, load_recipe, recipe_as_toml
 
 HERE = Path(__file__).parent
 DOMAINS = ("math", "code")
@@ -37,9 +46,17 @@ def main() -> None:
     parser.add_argument("--recipe", default="tiny")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--server", default="127.0.0.1:50051")
+    parser.add_argument("--resume", action="store_true", help="go on with runs that are there")
+    parser.add_argument("--reachable", action="store_true", help="accuracy without slips; no run")
     parser.add_argument("--keep", type=Path, default=HERE, help="where seeds.json and seeds.png go")
     options = parser.parse_args()
-    results = [run_seed(options.recipe, seed, options.server) for seed in options.seeds]
+    if options.reachable:
+        found = [reachable(options.recipe, seed, options.server) for seed in options.seeds]
+        print(json.dumps(circumstances() | {"recipe": options.recipe, "reachable": found}))
+        return
+    results = [
+        run_seed(options.recipe, seed, options.server, resume=options.resume) for seed in options.seeds
+    ]
     print(table(results))
     summary = circumstances() | {"recipe": options.recipe, "stages": stages(options.recipe), "seeds": results}
     (options.keep / "seeds.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -47,17 +64,54 @@ def main() -> None:
     print(json.dumps(summary))
 
 
-def run_seed(recipe: str, seed: int, server: str) -> dict[str, Any]:
-    """One run from nothing; its figures."""
+def run_seed(recipe: str, seed: int, server: str, *, resume: bool = False) -> dict[str, Any]:
+    """One run, from nothing unless it goes on; its figures. `total_seconds` are those of this start."""
     folder = folder_of(seed)
-    shutil.rmtree(folder, ignore_errors=True)
+    goes_on = resume and (folder / "checkpoints").exists()
+    if not goes_on:
+        shutil.rmtree(folder, ignore_errors=True)
     began = time.perf_counter()
     command = [sys.executable, "-m", "trainer_client", "run", recipe, "--seed", str(seed)]
+    command += ["--resume"] if goes_on else []
     subprocess.run([*command, "--out", str(folder), "--server", server], check=True)
-    return figures(read_metrics(folder / "metrics.jsonl")) | {
+    return figures(read_metrics(folder / "metrics.jsonl"), code_start(load_recipe(recipe))) | {
         "seed": seed,
+        "resumed": goes_on,
         "total_seconds": round(time.perf_counter() - began, 1),
     }
+
+
+def code_start(recipe: Recipe) -> int:
+    """The update at which the first code stage begins; without one, the end."""
+    before = itertools.takewhile(lambda stage: stage.domain != "code", recipe.stage)
+    return sum(stage.steps for stage in before)
+
+
+def reachable(recipe: str, seed: int, server: str) -> dict[str, Any]:
+    """Held-out accuracy after the recipe's warm start on right examples alone."""
+    base = load_recipe(recipe)
+    still = {
+        "steps": 1,
+        "prompts_per_step": 1,
+        "learning_rate": 1e-12,
+        "final_learning_rate": 0.0,
+    }
+    taught = replace(
+        base,
+        name=f"{base.name}-reachable",
+        seed=seed,
+        warm_start=replace(base.warm_start, slip_rate=0.0),
+        stage=tuple(replace(stage, **still) for stage in base.stage),
+    )
+    folder = Path("runs") / f"reachable-{seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(recipe_as_toml(taught))
+        file.flush()
+        command = [sys.executable, "-m", "trainer_client", "run", file.name]
+        subprocess.run([*command, "--out", str(folder), "--server", server], check=True)
+    start = next(line for line in read_metrics(folder / "metrics.jsonl") if line["kind"] == "eval")
+    return {"seed": seed} | {domain: round(start[domain], 4) for domain in DOMAINS}
 
 
 def folder_of(seed: int) -> Path:
@@ -65,8 +119,8 @@ def folder_of(seed: int) -> Path:
     return Path("runs") / f"bench-{seed}"
 
 
-def figures(lines: Sequence[Line]) -> dict[str, Any]:
-    """Held-out accuracy before and after, and what training cost, of one run's metrics."""
+def figures(lines: Sequence[Line], code_from: int) -> dict[str, Any]:
+    """Held-out accuracy before and after, also of math at update `code_from`, and what training cost."""
     evaluations = [line for line in lines if line["kind"] == "eval"]
     train = [line for line in lines if line["kind"] == "train"]
     accuracy = {
@@ -74,7 +128,9 @@ def figures(lines: Sequence[Line]) -> dict[str, Any]:
         for domain in DOMAINS
         for when, line in (("start", evaluations[0]), ("end", evaluations[-1]))
     }
+    before_code = next(line["math"] for line in evaluations if line["step"] == code_from)
     return accuracy | {
+        "math_before_code": round(before_code, 4),
         "held_out_problems": evaluations[0]["math_judged"],
         "unjudged": sum(line["unjudged"] for line in train),
         "step_seconds": round(
@@ -93,6 +149,7 @@ def stages(recipe: str) -> list[str]:
     """The schedule as it was run: figures outlive the recipe file's numbers."""
     return [
         f"{one.name}: {one.steps} steps, learning rate {one.learning_rate:g}"
+        + (f" to {one.final_learning_rate:g}" if one.final_learning_rate else "")
         for one in load_recipe(recipe).stage
     ]
 
@@ -111,14 +168,15 @@ def circumstances() -> dict[str, Any]:
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """The figures for a person."""
-    rows = [f"{'seed':>4}  {'math':>16}  {'code':>16}  {'minutes':>7}  {'unjudged':>8}"]
+    """The figures for a person; math also at the start of the code stage."""
+    rows = [f"{'seed':>4}  {'math':>25}  {'code':>16}  {'minutes':>7}  {'unjudged':>8}"]
     for one in results:
-        changes = [f"{one[f'{domain}_start']:.1%} -> {one[f'{domain}_end']:.1%}" for domain in DOMAINS]
-        minutes = one["total_seconds"] / 60
-        rows.append(
-            f"{one['seed']:>4}  {changes[0]:>16}  {changes[1]:>16}  {minutes:7.1f}  {one['unjudged']:>8}"
+        math, code = (
+            " -> ".join(f"{one[key]:.1%}" for key in keys)
+            for keys in (("math_start", "math_before_code", "math_end"), ("code_start", "code_end"))
         )
+        minutes = one["total_seconds"] / 60
+        rows.append(f"{one['seed']:>4}  {math:>25}  {code:>16}  {minutes:7.1f}  {one['unjudged']:>8}")
     return "\n".join(rows)
 
 
