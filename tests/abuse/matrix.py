@@ -46,7 +46,6 @@ FLAGS = (
     *("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"),
 )
 GROUPS = ("-v", "/sys/fs/cgroup:/sys/fs/cgroup")
-KINDS = ("held", "not_covered", "wrong", "absent")
 Findings = list[dict[str, str]]
 
 
@@ -152,9 +151,10 @@ def _row(row: dict[str, Any], findings: Findings) -> dict[str, Any]:
 
 
 def counts(row: dict[str, Any]) -> dict[str, int]:
-    """How many programs of a row there are of each kind."""
+    """How many programs of the corpus came to what in a row, and how many of it have not been run there."""
     found = Counter(kind for kind, _ in row["not_held"].values())
-    return {kind: found[kind] for kind in KINDS} | {"held": len(row["held"])}
+    seen = {"held": len(row["held"]), "not_covered": found["not_covered"], "wrong": found["wrong"]}
+    return {**seen, "not_run": len(read()) - sum(seen.values())}
 
 
 def table(results: dict[str, Any]) -> str:
@@ -162,25 +162,38 @@ def table(results: dict[str, Any]) -> str:
     lines = ["| place | backend | held | not covered | wrong | not run |", "|---|---|---|---|---|---|"]
     for place, backend in ROWS:
         if row := results.get(f"{place} {backend}"):
-            cells = [f"**no**: {row['why']}"[:100], "", "", ""]
-            if "why" not in row:
-                cells = [str(number) for number in counts(row).values()]
-            lines.append(f"| {' | '.join([PLACES[place][0], backend, *cells])} |")
+            lines.append(f"| {' | '.join([PLACES[place][0], backend, *_cells(row)])} |")
     return "\n".join(lines)
 
 
+def _cells(row: dict[str, Any]) -> list[str]:
+    if "why" in row:
+        return [f"**no**: {row['why']}", "", "", ""]
+    return [str(number) for number in counts(row).values()]
+
+
 def reasons(results: dict[str, Any]) -> str:
-    """In Markdown, the programs that are not covered: each reason, where, and which programs."""
-    found: dict[str, dict[str, set[str]]] = {}
+    """In Markdown, a line for each reason for which programs are not covered: which, and where."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
     for place, backend in ROWS:
         for name, (kind, detail) in results.get(f"{place} {backend}", {}).get("not_held", {}).items():
             if kind == "not_covered":
-                by_row = found.setdefault(detail, {"where": set(), "programs": set()})
-                by_row["where"].add(f"{PLACES[place][0]} ({backend})")
-                by_row["programs"].add(f"`{name}`")
+                programs, places = found.setdefault(detail, (set(), set()))
+                programs.add(f"`{name}`")
+                places.add(f"{backend}, {PLACES[place][0]}")
     return "\n".join(
-        f"- {reason}: {', '.join(sorted(of['programs']))}. Seen: {'; '.join(sorted(of['where']))}."
-        for reason, of in sorted(found.items())
+        f"- {reason}: {', '.join(sorted(programs))} ({'; '.join(sorted(places))})."
+        for reason, (programs, places) in sorted(found.items())
+    )
+
+
+def wrong(results: dict[str, Any]) -> str:
+    """In Markdown, a line for each program that was wrong in its last run."""
+    return "\n".join(
+        f"- `{name}` ({backend}, {PLACES[place][0]}): {' '.join(detail.split())[:90]}"
+        for place, backend in ROWS
+        for name, (kind, detail) in results.get(f"{place} {backend}", {}).get("not_held", {}).items()
+        if kind == "wrong"
     )
 
 
@@ -189,16 +202,16 @@ def main() -> int:
     asked = _asked()
     if asked.table:
         results = json.loads(RESULTS.read_text())
-        print(table(results), reasons(results), sep="\n\n")
+        print(table(results), reasons(results), wrong(results), sep="\n\n")
         return 0
-    wrong = 0
+    failures = 0
     for place, backend in ROWS:
         if place in asked.place and backend in asked.backend:
             more = [f"--only={asked.only}", f"--share={asked.share}", f"--runtime={asked.runtime}"]
             if asked.again and not (names := _not_held(place, backend)):
                 continue
-            wrong += run(place, backend, asked.image, [*more, *(f"--names={names}",) * asked.again])
-    return int(bool(wrong))
+            failures += run(place, backend, asked.image, [*more, *(f"--names={names}",) * asked.again])
+    return int(bool(failures))
 
 
 def _not_held(place: str, backend: str) -> str:
