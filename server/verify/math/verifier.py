@@ -18,10 +18,11 @@ from sandbox.errors import WorkerBudgetExceeded, WorkerDied
 from server.errors import invalid
 from server.verify.extraction import DEFAULT_POLICY, POLICIES, extract_unhurried
 from server.verify.math.cache import JudgementCache
-from server.verify.math.judge import MAX_RAW_CHARACTERS, Judgement, preferred
+from server.verify.math.judge import Judgement, preferred
 from server.verify.math.options import MAX_OPTIONS, by_option, with_options
 from server.verify.math.policy import DEFAULT, Policy, read_policy
 from server.verify.math.quick import judge_quickly
+from server.verify.math.reading import MAX_RAW_CHARACTERS
 
 WorkerCall = Callable[[bytes, float], Awaitable[bytes]]
 
