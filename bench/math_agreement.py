@@ -16,7 +16,8 @@ Each runs in a process of its own and without its own timers, which a busy machi
 ended, and the row counted as refused, after CPU_SECONDS for one row. prime_math evaluates what it reads, so
 that this is no bench for rows from strangers.
 
-A cell is the agreement in percent, with false negatives and false positives behind it.
+A cell is the agreement in percent, with false negatives and false positives behind it. Rows whose label the
+data itself calls suspect, or whose gold is empty, have a line of their own, "labels at fault".
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ from tests.server.verify.math.agreement import (  # noqa: E402
     setting_of,
     texts_of,
 )
-from tests.server.verify.math.explained import reason_of  # noqa: E402
+from tests.server.verify.math.explained import APART, reason_of  # noqa: E402
 
 CPU_SECONDS = 30.0
 BACKSTOP_SECONDS = 900.0  # of wall time, for a grader that waits
@@ -293,6 +294,8 @@ class Cell:
 
 def line_of(row: Row) -> str:
     """The line of the table that a row belongs to."""
+    if row["id"] in APART:
+        return "labels at fault"
     if "cls" not in row:
         return str(row["suite"])
     return "by construction: policy" if row["policy"] else "by construction"

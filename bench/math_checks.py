@@ -41,9 +41,12 @@ sys.path.insert(0, str(ROOT))
 from protos.reward.v1 import reward_pb2 as pb  # noqa: E402
 from sandbox.workers import JailedWorkers, WorkerConfig  # noqa: E402
 from server.verify.math.cache import JudgementCache  # noqa: E402
-from server.verify.math.fast import decide  # noqa: E402
 from server.verify.math.judge import judge  # noqa: E402
+from server.verify.math.latex import compact, normalise  # noqa: E402
 from server.verify.math.quick import judge_quickly  # noqa: E402
+from server.verify.math.reading import read  # noqa: E402
+from server.verify.math.tree import Answer as Read  # noqa: E402
+from server.verify.math.tree import Listed, Number, Quantity, SetOf, Tuple  # noqa: E402
 from server.verify.math.verifier import MathVerifier  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data" / "math"
@@ -119,10 +122,26 @@ def open_pairs(limit: int) -> dict[str, list[Pair]]:
         "open: made equal": [(row["gold"], row["pred"]) for row in made if row["expected"]],
         "open: made unequal": [(row["gold"], row["pred"]) for row in made if not row["expected"]],
     }
-    found = {name: [p for p in dict.fromkeys(pairs) if decide(*p) is None] for name, pairs in found.items()}
+    found = {name: [p for p in dict.fromkeys(pairs) if not is_plain(*p)] for name, pairs in found.items()}
     every = [pair for pairs in found.values() for pair in pairs]
     found["of all these, for a worker"] = [pair for pair in every if judge_quickly(*pair) is None]
     return {name: pairs[:limit] for name, pairs in found.items()}
+
+
+def is_plain(gold: str, answer: str) -> bool:
+    """Whether numbers and identical text settle a pair."""
+    same = compact(normalise(gold)) == compact(normalise(answer))
+    return same or (has_only_numbers(read(gold)) and has_only_numbers(read(answer)))
+
+
+def has_only_numbers(answer: Read) -> bool:
+    """Whether an answer is a number, or a list, set or tuple of these."""
+    match answer:
+        case Quantity():
+            return has_only_numbers(answer.value)
+        case Listed() | SetOf() | Tuple():
+            return all(map(has_only_numbers, answer.elements))
+    return isinstance(answer, Number)
 
 
 # --- ours ----------------------------------------------------------------------------------------
@@ -223,7 +242,8 @@ def per_cpu_second(check: Callable[[str, str], bool], pairs: Sequence[Pair]) -> 
 
     for pair in pairs:
         check(*pair)
-    getattr(symbolic.parse, "cache_clear", lambda: None)()
+    symbolic.parse.cache_clear()
+    read.cache_clear()
     started = time.process_time()
     equal = sum(check(*pair) for pair in pairs)
     return len(pairs) / (time.process_time() - started), equal

@@ -92,6 +92,8 @@ _JOINT = re.compile(
     r"|\\(?:left|right)(?![a-zA-Z])|[a-zA-Z](?:_\{?\w+\}?)?\s*=)*"
 )
 _MAX_JOINT = 40  # characters
+_SEPARATOR = re.compile(r",|\b(?:and|or)\b")
+_MAX_LOOSE_JOINT = 70  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +115,18 @@ def last_box(text: str) -> str | None:
     return answer
 
 
-def joined_boxes(text: str) -> str | None:
+def joined_boxes(text: str, *, loosely: bool = False) -> str | None:
     r"""The last box with those before it that only a comma, an "and" or a name parts from it, as one list.
 
-    `\boxed{1} and \boxed{2}` is `1, 2`, which answers no gold that is one value.
+    `\boxed{1} and \boxed{2}` is `1, 2`, which answers no gold that is one value. `loosely`, other words
+    may stand between them, too: beside a comma or "and", or within one formula.
     """
+    are_joined = _are_loosely_joined if loosely else _are_joined
     answer: list[_Box] = []
     for box in _boxes(text):
         while answer and answer[-1].start >= box.start:
             answer.pop()  # it stands inside this one
-        if answer and not _are_joined(text, answer[-1], box):
+        if answer and not are_joined(text, answer[-1], box):
             answer.clear()
         answer.append(box)
     contents = dict.fromkeys(_without_outer_box(box.content) for box in answer)
@@ -134,8 +138,20 @@ def _are_joined(text: str, one: _Box, other: _Box) -> bool:
     return len(between) <= _MAX_JOINT and _JOINT.fullmatch(between) is not None and "\n\n" not in between
 
 
+def _are_loosely_joined(text: str, one: _Box, other: _Box) -> bool:
+    between = text[one.end : other.start]
+    if len(between) >= _MAX_LOOSE_JOINT:
+        return False
+    before = text.rfind("$", max(0, one.start - _ANSWER_CHARACTERS), one.start)
+    behind = text.find("$", other.end, other.end + _ANSWER_CHARACTERS)
+    in_one_formula = "$" not in between and min(before, behind) >= 0
+    return in_one_formula or _SEPARATOR.search(between) is not None
+
+
 def _boxes(text: str) -> Iterator[_Box]:
     """Every balanced box, in the order of their ends."""
+    if "box" not in text:
+        return
     open_braces: list[tuple[int, int]] = []  # where its box begins (else -1), and where its content does
     pending, begins = -1, -1  # offset at which the brace of a box must stand, and where the box begins
     for token in _BOX_TOKEN.finditer(text):
@@ -205,7 +221,8 @@ def _final_answer(text: str, language: str) -> Extraction | None:
 
 
 def _bare_phrase(tail: str) -> str:
-    tail = _CLOSING_WORDS.sub("", tail)
+    if "correct" in tail.lower():
+        tail = _CLOSING_WORDS.sub("", tail)
     box = last_box(tail)
     return box if box is not None else tail.strip(" \t*").removesuffix(".").strip()
 
@@ -252,6 +269,28 @@ def _joined_expression(text: str, language: str) -> Extraction | None:
     if stated is not None and last_box(text[stated.start() :]) is None:
         return _last_expression(text, language)
     return _joined_boxes(text, language) or _last_expression(text, language)
+
+
+_BROKEN_FORMULA = re.compile(  # over the lines of a paragraph
+    r"(?<![\\$])\$(?!\$)[^$\n]*\n(?!\n)(?:[^$\n]|\n(?!\n))*\$|\\\((?:(?!\\[()])[^\n])*\n(?:(?!\\[()]).)*\\\)",
+    re.DOTALL,
+)
+
+
+def _math_verify(text: str, language: str) -> Extraction | None:
+    """An expression as math-verify finds it.
+
+    Boxes are joined loosely, a formula within a line stays on it, and of a box that was cut off
+    the last number counts.
+    """
+    text = _BROKEN_FORMULA.sub(" ", text)
+    if (boxes := joined_boxes(text, loosely=True)) is not None:
+        stated = _STATED.search(text)
+        cut = stated is not None and last_box(text[stated.start() :]) is None
+        return _last_expression(text, language) if cut else Extraction(boxes, r"loosely joined \boxed{}")
+    if r"\boxed{" in text and (number := _last(_NUMBER, text)):
+        return Extraction(number.group().strip(), "last number of a box that was cut off")
+    return _last_expression(text, language)
 
 
 def _formula_in(text: str) -> str | None:
@@ -377,6 +416,7 @@ _RULES: dict[str, Callable[[str, str], Extraction | None]] = {
     "final_answer": _final_answer,
     "last_expression": _last_expression,
     "joined_expression": _joined_expression,
+    "math_verify": _math_verify,
     "choice_letter": _choice_letter,
     "whole": _whole,
 }

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 
+from server.verify.math.tree import MAX_POWER_OF_TEN, Number
+
 MAX_CHARACTERS = 1000  # int() of longer digit strings costs quadratic time
-MAX_POWER_OF_TEN = 300
+ROUNDED_PLACES = 6  # a decimal this long may stand for a value that has no end
 
 _DECIMAL = r"(?:(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+(?![\d/])|\d+)(?:\.\d*)?|\.\d+)"
 _ARGUMENT = rf"(?:\{{\s*[+-]?\s*{_DECIMAL}\s*\}}|\d)"
@@ -26,26 +27,8 @@ _MIXED = re.compile(rf"(?P<whole>\d+)\s*{_FRACTION}", re.ASCII)
 _MIXED_SLASH = re.compile(r"(?P<whole>\d+)\s+(?P<numerator>\d+)\s*/\s*(?P<denominator>\d+)", re.ASCII)
 _SCIENTIFIC = re.compile(rf"(?P<mantissa>{_DECIMAL}){_TIMES_TEN}", re.ASCII)
 _REPEATING = re.compile(r"(?P<head>\d*\.\d*)\s*\\overline\s*\{\s*(?P<period>\d+)\s*\}", re.ASCII)
+_FIRST = frozenset("0123456789.\\")  # how a number without its sign can begin
 _E_NOTATION = re.compile(rf"(?P<mantissa>{_DECIMAL})[eE](?P<exponent>[+-]?\d{{1,3}})", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """An exact value and how it was written.
-
-    `kind` is "integer", "decimal", "fraction", "mixed", "scientific" or
-    "repeating decimal";
-    `places` counts the digits after the point of a decimal, else it is 0.
-    """
-
-    value: Fraction
-    kind: str
-    places: int = 0
-
-    @property
-    def terminates(self) -> bool:
-        """Whether the decimal expansion of the value ends."""
-        return bool(10**MAX_POWER_OF_TEN % self.value.denominator == 0)
 
 
 def read_number(text: str) -> Number | None:
@@ -54,18 +37,20 @@ def read_number(text: str) -> Number | None:
         return None
     negative = text[0] == "-"
     body = text[1:].lstrip() if text[0] in "+-" else text
+    if body[:1] not in _FIRST:
+        return None
     number = _read_plain(body) or _read_scientific(body) or _read_fraction(body) or _read_mixed(body)
     number = number or _read_repeating(body) or _read_double_factorial(body)
     if number is None or not negative:
         return number
-    return Number(-number.value, number.kind, number.places)
+    return Number(text, -number.value, number.kind, number.places)
 
 
 def _read_plain(text: str) -> Number | None:
     if not _PLAIN.fullmatch(text):
         return None
     _, _, decimals = text.partition(".")
-    return Number(_decimal(text), "decimal" if decimals else "integer", len(decimals))
+    return Number(text, _decimal(text), "decimal" if decimals else "integer", len(decimals))
 
 
 def _read_fraction(text: str) -> Number | None:
@@ -78,7 +63,7 @@ def _read_mixed(text: str) -> Number | None:
     part = _quotient(found) if found else None
     if found is None or part is None or not 0 < part.value < 1:
         return None  # 3\frac{7}{2} is a product as likely as a sum
-    return Number(int(found["whole"]) + part.value, "mixed")
+    return Number(text, int(found["whole"]) + part.value, "mixed")
 
 
 def _read_scientific(text: str) -> Number | None:
@@ -88,7 +73,7 @@ def _read_scientific(text: str) -> Number | None:
     exponent = int((found["exponent"] or found.groupdict().get("digit") or "").replace(" ", ""))
     if abs(exponent) > MAX_POWER_OF_TEN:
         return None
-    return Number(_decimal(found["mantissa"]) * Fraction(10) ** exponent, "scientific")
+    return Number(text, _decimal(found["mantissa"]) * Fraction(10) ** exponent, "scientific")
 
 
 def _read_repeating(text: str) -> Number | None:
@@ -98,23 +83,37 @@ def _read_repeating(text: str) -> Number | None:
     whole, _, decimals = found["head"].partition(".")
     period = Fraction(int(found["period"]), 10 ** len(found["period"]) - 1)
     value = Fraction(int(whole + decimals or "0")) + period
-    return Number(value / 10 ** len(decimals), "repeating decimal")
+    return Number(text, value / 10 ** len(decimals), "repeating decimal")
 
 
 def _read_double_factorial(text: str) -> Number | None:
     """`5!!` is 5 times 3 times 1, of numbers up to 99."""
     found = re.fullmatch(r"(\d{1,2})\s*!!", text, re.ASCII)
-    return (
-        Number(Fraction(math.prod(range(int(found.group(1)), 0, -2))), "double factorial") if found else None
-    )
+    if not found:
+        return None
+    return Number(text, Fraction(math.prod(range(int(found.group(1)), 0, -2))), "double factorial")
 
 
 def _quotient(found: re.Match[str]) -> Number | None:
     numerator, denominator = _decimal(found["numerator"]), _decimal(found["denominator"])
-    return Number(numerator / denominator, "fraction") if denominator else None
+    return Number(found.string, numerator / denominator, "fraction") if denominator else None
 
 
 def _decimal(digits: str) -> Fraction:
     """The value of a decimal in any of the spellings above (signs, braces, thousands separators)."""
-    digits = digits.strip("{} ").replace(",", "").replace(" ", "").removesuffix(".")
-    return Fraction(digits)
+    whole, _, places = digits.strip("{} ").replace(",", "").replace(" ", "").partition(".")
+    return Fraction(int(whole + places), 10 ** len(places)) if places else Fraction(int(whole))
+
+
+def equal_numbers(one: Number, other: Number) -> str | None:
+    """The rule by which two numbers are equal, or None; a long decimal may be a rounding."""
+    if one.value == other.value:
+        return one.kind
+    return "rounded decimal" if _rounds(one, other) or _rounds(other, one) else None
+
+
+def _rounds(decimal: Number, endless: Number) -> bool:
+    """Whether a long decimal is the other value, which has no end, rounded or cut off at its last place."""
+    if decimal.places < ROUNDED_PLACES or endless.terminates:
+        return False
+    return abs(decimal.value - endless.value) < Fraction(1, 10**decimal.places)

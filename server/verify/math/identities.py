@@ -64,6 +64,13 @@ class Node:
         """Whether it has no variable."""
         return self.symbols() <= {IMAGINARY, EULER, PI}
 
+    @property
+    def is_polynomial(self) -> bool:
+        """Whether it is made without roots, negative powers, and divisors with a variable."""
+        if self.kind == "root" or self.value < 0 or (self.kind == "/" and not self.parts[1].is_constant):
+            return False
+        return all(part.is_polynomial for part in self.parts)
+
 
 def read(text: str) -> Node:
     """The expression that all of the normalised `text` is; raises Unread."""

@@ -1,71 +1,66 @@
-r"""Intervals by their ends: `(3, 4]` and `3 < x \le 4` are the same set of numbers.
-
-Only the outer form is read here; the ends are texts, to be compared by an algebra.
-"""
+r"""Intervals by their ends: `(3, 4]` and `3 < x \le 4` are the same set of numbers."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.verify.math.latex import top_level
-from server.verify.math.shapes import Form, shape_of
+from server.verify.math.tree import Answer, Expression, Infinity, Number, Relation, Scalar, Tuple
 
-_ORDER = re.compile(r"\\(?:le|ge|lt|gt)(?![a-zA-Z])|[<>]=?")
 _STRICT = frozenset({"<", ">", r"\lt", r"\gt"})
 _UPWARDS = frozenset({"<", "<=", r"\lt", r"\le"})
+_DOWNWARDS = frozenset({">", ">=", r"\gt", r"\ge"})
 _VARIABLE = re.compile(r"(?![ei])[a-zA-Z]|\\(?:theta|alpha|beta|lambda)")
-_INFINITY = re.compile(r"(?P<sign>[-+]?)\s*\\infty")
+_BELOW_ALL, _ABOVE_ALL = Infinity(r"-\infty", negative=True), Infinity(r"\infty", negative=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Its ends as texts, `-\\infty` and `\\infty` where it has none, and whether each is left out."""
+    """Its ends, infinite where it has none, and whether each is left out."""
 
-    low: str
-    high: str
+    low: Scalar
+    high: Scalar
     without_low: bool
     without_high: bool
     variable: str = ""  # empty where it was written with brackets
 
 
-def read_interval(text: str) -> Interval | None:
-    """The interval that all of the normalised `text` is, or None."""
-    shape = shape_of(text)
-    if shape.form is Form.TUPLE and len(shape.parts) == 2 and shape.brackets:
-        low, high = map(_end, shape.parts)
-        found = Interval(low, high, shape.brackets[0] == "(", shape.brackets[1] == ")")
-    elif read := _read_inequality(text):
-        found = read
-    else:
-        return None
-    return found if _is_sound(found) else None
+def interval_of(answer: Answer) -> Interval | None:
+    """The interval that an answer is, or None."""
+    found = None
+    if isinstance(answer, Tuple) and len(answer.elements) == 2 and (ends := _scalars(answer.elements)):
+        found = Interval(ends[0], ends[1], answer.brackets[0] == "(", answer.brackets[1] == ")")
+    elif isinstance(answer, Relation) and (sides := _scalars(answer.sides)):
+        found = _of_inequality(sides, answer.signs)
+    return found if found and _is_sound(found) else None
+
+
+def _scalars(sides: Sequence[Answer]) -> list[Scalar]:
+    """The sides if all of them are single values, else none."""
+    found = [side for side in sides if isinstance(side, Number | Infinity | Expression)]
+    return found if len(found) == len(sides) else []
 
 
 def _is_sound(found: Interval) -> bool:
     """Whether it has no end at infinity, and does not run from plus to minus infinity."""
-    if found.low == r"\infty" or found.high == r"-\infty":
+    low, high = found.low, found.high
+    if isinstance(low, Infinity) and not (low.negative and found.without_low):
         return False
-    return (found.without_low or found.low != r"-\infty") and (found.without_high or found.high != r"\infty")
+    return not isinstance(high, Infinity) or (not high.negative and found.without_high)
 
 
-def _read_inequality(text: str) -> Interval | None:
-    parts, signs = top_level(text, _ORDER), _ORDER.findall(text)
-    if len(signs) != len(parts) - 1 or not signs or len({sign in _UPWARDS for sign in signs}) != 1:
+def _of_inequality(sides: Sequence[Scalar], signs: Sequence[str]) -> Interval | None:
+    if len(signs) != len(sides) - 1 or not any(set(signs) <= way for way in (_UPWARDS, _DOWNWARDS)):
         return None
-    if signs[0] not in _UPWARDS:
-        parts, signs = parts[::-1], signs[::-1]
+    if signs[0] in _DOWNWARDS:
+        sides, signs = sides[::-1], signs[::-1]
     strict = [sign in _STRICT for sign in signs]
-    match [_VARIABLE.fullmatch(part) is not None for part in parts]:
+    match [_VARIABLE.fullmatch(side.text) is not None for side in sides]:
         case [False, True, False]:
-            return Interval(_end(parts[0]), _end(parts[2]), strict[0], strict[1], parts[1])
+            return Interval(sides[0], sides[2], strict[0], strict[1], sides[1].text)
         case [True, False]:
-            return Interval(r"-\infty", _end(parts[1]), True, strict[0], parts[0])
+            return Interval(_BELOW_ALL, sides[1], True, strict[0], sides[0].text)
         case [False, True]:
-            return Interval(_end(parts[0]), r"\infty", strict[0], True, parts[1])
+            return Interval(sides[0], _ABOVE_ALL, strict[0], True, sides[1].text)
     return None
-
-
-def _end(text: str) -> str:
-    found = _INFINITY.fullmatch(text)
-    return (found["sign"].removeprefix("+") + r"\infty") if found else text

@@ -34,6 +34,10 @@ default is read or compared in addition.
                    i_or_j     `j` is the imaginary unit, too
     case           any*       text is compared without case
                    kept       with it
+    chains         whole*     every constant of `a = b = c` equals the gold
+                   last       only the last side of an equation answers or is the gold
+    variables      kept*      `f(y)` does not answer `f(x)`
+                   renamed    it does: letters stand for each other in the order in which they come
     approximation  accepted*  an answer may begin with an approximately-equal sign
                    refused    it may not
 """
@@ -43,13 +47,21 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from fractions import Fraction
 
-from server.verify.math.exact import read_number
-from server.verify.math.latex import normalise, top_level
-from server.verify.math.shapes import Shape, shape_of
-from server.verify.math.units import annotated
+from server.verify.math.tree import (
+    Answer,
+    Infinity,
+    Listed,
+    Matrix,
+    Number,
+    Quantity,
+    Relation,
+    SetOf,
+    Tuple,
+    around,
+)
 
 MAX_TOLERANCE = 0.1
 MAX_PLACES = 15
@@ -68,6 +80,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {  # the first is the default
     "relations": ("any", "kept", "intervals_kept"),
     "imaginary": ("i", "i_or_j"),
     "case": ("any", "kept"),
+    "chains": ("whole", "last"),
+    "variables": ("kept", "renamed"),
     "approximation": ("accepted", "refused"),
 }
 
@@ -90,6 +104,8 @@ class Policy:
     relations: str = "any"
     imaginary: str = "i"
     case: str = "any"
+    chains: str = "whole"
+    variables: str = "kept"
     approximation: str = "accepted"
 
 
@@ -127,26 +143,6 @@ def _read_places(text: str) -> int:
     return int(text)
 
 
-# --- what is read differently --------------------------------------------------------------------
-
-_DECIMAL_COMMA = re.compile(r"(?P<sign>[-+]?)(?P<whole>\d+),(?P<places>\d+)")
-_DECIMAL_POINT = re.compile(r"[-+]?\d*\.\d+")
-_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
-_LOGARITHM = re.compile(r"(?:\\|(?<![a-zA-Z]))log(?![a-zA-Z]|\s*_)")
-_J = re.compile(r"(?<![a-zA-Z\\])j(?![a-zA-Z])")
-
-
-def rewritten(text: str, other: str, policy: Policy) -> str:
-    """`text` as the policy has it read beside the other side: a decimal comma as a point, `j` as `i`."""
-    if policy.decimal_comma == "accepted" and _DECIMAL_POINT.fullmatch(normalise(other)):
-        plain = normalise(text)
-        found = None if _THOUSANDS.fullmatch(plain) else _DECIMAL_COMMA.fullmatch(plain)
-        text = f"{found['sign']}{found['whole']}.{found['places']}" if found else text
-    if policy.logarithm == "natural":
-        text = _LOGARITHM.sub(r"\\ln ", text)
-    return _J.sub("i", text) if policy.imaginary == "i_or_j" else text
-
-
 # --- what is refused -----------------------------------------------------------------------------
 
 _RELATION = re.compile(r"<|>|\\(?:le|ge|lt|gt)(?![a-zA-Z])")
@@ -155,60 +151,69 @@ _COMMA = re.compile(r",")
 _LETTERS, _STYLE = re.compile(r"[a-zA-Z]+"), re.compile(r"\\text(?![a-zA-Z])")
 
 
-def refusal(gold: str, answer: str, policy: Policy) -> str | None:
-    """The choice by which a normalised answer is refused whatever its value, or None."""
+def refusal(gold: Answer, answer: Answer, policy: Policy) -> str | None:
+    """The choice by which an answer is refused whatever its value, or None."""
     return next((name for name, refused in _REFUSALS.items() if refused(gold, answer, policy)), None)
 
 
-def _fractions(gold: str, answer: str, policy: Policy) -> bool:
+def _fractions(gold: Answer, answer: Answer, policy: Policy) -> bool:
     if policy.fractions == "kept":
-        kinds = {_kind(gold), _kind(answer)}
-        return kinds == {"fraction", "integer"}
-    found = [] if policy.fractions != "reduced" else _FRACTION.findall(answer)
+        return {around(gold).value.kind, around(answer).value.kind} == {"fraction", "integer"}
+    found = [] if policy.fractions != "reduced" else _FRACTION.findall(answer.text)
     pairs = [(int(a or c), int(b or d)) for a, b, c, d in found]
     return any(math.gcd(above, below) != 1 or abs(below) == 1 for above, below in pairs)
 
 
-def _kind(text: str) -> str:
-    number = read_number(annotated(text).value)
-    return "" if number is None else number.kind
+def _units(gold: Answer, answer: Answer, policy: Policy) -> bool:
+    return policy.units == "required" and around(gold).unit != around(answer).unit
 
 
-def _units(gold: str, answer: str, policy: Policy) -> bool:
-    one, other = annotated(gold, any_unit=True), annotated(answer, any_unit=True)
-    return policy.units == "required" and one.unit != other.unit
+def _percent(gold: Answer, answer: Answer, policy: Policy) -> bool:
+    return policy.percent == "kept" and around(gold).percent != around(answer).percent
 
 
-def _percent(gold: str, answer: str, policy: Policy) -> bool:
-    return policy.percent == "kept" and annotated(gold).percent != annotated(answer).percent
+def _brackets(gold: Answer, answer: Answer, policy: Policy) -> bool:
+    same = _form(around(gold).value) == _form(around(answer).value)
+    return policy.brackets == "kept" and (
+        not same or (r"\langle" in answer.text) != (r"\langle" in gold.text)
+    )
 
 
-def _brackets(gold: str, answer: str, policy: Policy) -> bool:
-    one, other = shape_of(annotated(gold).value), shape_of(annotated(answer).value)
-    same = one.form is other.form and one.brackets == other.brackets
-    return policy.brackets == "kept" and (not same or (r"\langle" in answer) != (r"\langle" in gold))
+def _form(answer: Answer) -> tuple[str, object]:
+    """What must be alike for two answers to be of one form; single values are of one."""
+    match answer:
+        case Tuple():
+            return "tuple", answer.brackets
+        case Matrix():
+            return "matrix", answer.columns
+        case Number() | Infinity() | Relation():
+            return "value", None
+    return (answer.kind, None) if hasattr(answer, "elements") else ("value", None)
 
 
-def _names(gold: str, answer: str, policy: Policy) -> bool:
-    return policy.names == "refused" and any(
-        bool(annotated(part).name) for part in top_level(answer, _COMMA)
-    ) > any(bool(annotated(part).name) for part in top_level(gold, _COMMA))
+def _names(gold: Answer, answer: Answer, policy: Policy) -> bool:
+    return policy.names == "refused" and _has_names(answer) > _has_names(gold)
 
 
-def _relations(gold: str, answer: str, policy: Policy) -> bool:
-    gold_related, answer_related = (_RELATION.search(text) is not None for text in (gold, answer))
+def _has_names(answer: Answer) -> bool:
+    parts = answer.elements if isinstance(answer, Listed) else (answer,)
+    return any(isinstance(part, Quantity) and bool(part.name) for part in parts)
+
+
+def _relations(gold: Answer, answer: Answer, policy: Policy) -> bool:
+    gold_related, answer_related = (_RELATION.search(side.text) is not None for side in (gold, answer))
     if policy.relations == "intervals_kept":
         return answer_related and not gold_related
     return policy.relations == "kept" and gold_related != answer_related
 
 
-def _case(gold: str, answer: str, policy: Policy) -> bool:
-    one, other = (_LETTERS.findall(_STYLE.sub(" ", side)) for side in (gold, answer))
+def _case(gold: Answer, answer: Answer, policy: Policy) -> bool:
+    one, other = (_LETTERS.findall(_STYLE.sub(" ", side.text)) for side in (gold, answer))
     return policy.case == "kept" and one != other and list(map(str.lower, one)) == list(map(str.lower, other))
 
 
-def _approximation(gold: str, answer: str, policy: Policy) -> bool:
-    return policy.approximation == "refused" and r"\approx" in answer and r"\approx" not in gold
+def _approximation(gold: Answer, answer: Answer, policy: Policy) -> bool:
+    return policy.approximation == "refused" and around(answer).approximate > around(gold).approximate
 
 
 _REFUSALS = {
@@ -223,26 +228,28 @@ _REFUSALS = {
 }
 
 
-def within_tolerance(gold: str, answer: str, policy: Policy) -> bool:
-    """Whether both normalised texts are numbers whose difference is within a tolerance asked for.
+def within_tolerance(gold: Answer, answer: Answer, policy: Policy) -> bool:
+    """Whether both are numbers whose difference is within a tolerance asked for.
 
     Also those of a tuple, an interval, a matrix, or of a list or set by size.
     """
     if policy.tolerance <= 0 and not policy.places:
         return False
-    one, other = shape_of(annotated(gold).value), shape_of(annotated(answer).value)
-    if replace(one, parts=()) != replace(other, parts=()) or len(one.parts) != len(other.parts):
+    one, other = around(gold).value, around(answer).value
+    left, right = _values(one), _values(other)
+    if _form(one) != _form(other) or len(left) != len(right) or not left:
         return False
-    pairs = zip(*(_values(shape) for shape in (one, other)), strict=False)
-    return all(a is not None and b is not None and _near(a, b, policy) for a, b in pairs)
+    return all(_near(a, b, policy) for a, b in zip(left, right, strict=True))
 
 
-def _values(shape: Shape) -> list[Fraction | None]:
-    numbers = [read_number(annotated(part).value) for part in shape.parts]
-    known = [number.value for number in numbers if number is not None]
-    if len(known) < len(numbers):
-        return [None]
-    return list(known if shape.ordered else sorted(known))
+def _values(answer: Answer) -> list[Fraction]:
+    """The numbers of an answer that has only these; of a list or set by size."""
+    parts = answer.elements if isinstance(answer, Listed | SetOf | Tuple | Matrix) else (answer,)
+    numbers = [around(part).value for part in parts]
+    values = [number.value for number in numbers if isinstance(number, Number)]
+    if len(values) < len(numbers):
+        return []
+    return sorted(values) if isinstance(answer, Listed | SetOf) else values
 
 
 def _near(one: Fraction, other: Fraction, policy: Policy) -> bool:

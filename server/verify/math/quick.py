@@ -7,13 +7,15 @@ The same rules as in a worker (`judge`), with an algebra that knows numbers and 
 from __future__ import annotations
 
 from server.verify.math import identities
-from server.verify.math.exact import read_number
-from server.verify.math.fast import MAX_CHARACTERS, ROUNDED_PLACES, equal_numbers
-from server.verify.math.identities import Node, Undefined, Unread
-from server.verify.math.intervals import Interval, read_interval
+from server.verify.math.exact import ROUNDED_PLACES, equal_numbers
+from server.verify.math.identities import Node, Undefined
+from server.verify.math.intervals import Interval, interval_of
 from server.verify.math.judge import Judgement, judge
 from server.verify.math.latex import compact
 from server.verify.math.policy import DEFAULT, Policy
+from server.verify.math.tree import Answer, Expression, Infinity, Number, Relation, Scalar
+
+MAX_CHARACTERS = 2000
 
 
 class NeedsAlgebra(Exception):
@@ -33,80 +35,94 @@ def judge_quickly(gold: str, answer: str, policy: Policy = DEFAULT) -> Judgement
 class QuickAlgebra:
     """`judge.Algebra` without sympy; every method raises NeedsAlgebra where it cannot tell."""
 
-    def equal(self, gold: str, answer: str) -> str | None:
-        """The rule by which two expressions are equal, or None."""
-        if compact(gold) == compact(answer):
+    def equal(self, gold: Scalar, answer: Scalar) -> str | None:
+        """The rule by which two values are equal, or None."""
+        if compact(gold.text) == compact(answer.text):
             return "identical"
-        one, other = read_number(gold), read_number(answer)
-        if one is not None and other is not None:
-            return equal_numbers(one, other)
-        if any(number and number.places >= ROUNDED_PLACES for number in (one, other)):
+        match gold, answer:
+            case Number(), Number():
+                return equal_numbers(gold, answer)
+            case Infinity(), Infinity():
+                return "identical" if gold.negative == answer.negative else None
+            case (Number(), Infinity()) | (Infinity(), Number()):
+                return None
+        if any(isinstance(side, Number) and side.places >= ROUNDED_PLACES for side in (gold, answer)):
             raise NeedsAlgebra  # it may be a rounded value
-        left, right = _read(gold), _read(answer)
-        equal = identities.compare(left, right)
-        if equal is None:
-            raise NeedsAlgebra
-        if not equal:
-            return None
-        return "exact value" if left.is_constant and right.is_constant else "same expression"
+        return _equal_nodes(_node_of(gold), _node_of(answer))
 
-    def related(self, gold: str, answer: str) -> str | None:
+    def related(self, gold: Answer, answer: Answer) -> str | None:
         """The rule by which two intervals or two equations are the same; None for intervals only."""
-        if "=" in gold and "=" in answer and _proportional(gold, answer):
+        if _proportional(gold, answer):
             return "same equation"
-        one, other = read_interval(gold), read_interval(answer)
+        one, other = interval_of(gold), interval_of(answer)
         if one is None or other is None or len({one.variable, other.variable} - {""}) > 1:
             raise NeedsAlgebra
         open_alike = (one.without_low, one.without_high) == (other.without_low, other.without_high)
         ends = ((one.low, other.low), (one.high, other.high))
         alike = [self._same_end(*pair) for pair in ends]
-        self._check_order(one)
-        self._check_order(other)
+        _check_order(one)
+        _check_order(other)
         return "same relation or set" if open_alike and all(alike) else None
 
-    def _same_end(self, one: str, other: str) -> bool:
-        if r"\infty" in one or r"\infty" in other:
-            return one == other
+    def _same_end(self, one: Scalar, other: Scalar) -> bool:
         if not (self.is_constant(one) and self.is_constant(other)):
             raise NeedsAlgebra
+        if isinstance(one, Infinity) != isinstance(other, Infinity):
+            return False
         return self.equal(one, other) is not None
 
-    def _check_order(self, interval: Interval) -> None:
-        """An interval without numbers in it is a set that has other names."""
-        low, high = read_number(interval.low), read_number(interval.high)
-        if low is not None and high is not None and low.value >= high.value:
-            raise NeedsAlgebra
-
-    def check_gold(self, gold: str) -> None:
+    def check_gold(self, gold: Answer) -> None:
         """Nothing if `gold` can be read here."""
-        if read_number(gold) is None:
-            _read(gold)
+        _node_of(gold)
 
-    def is_constant(self, text: str) -> bool:
-        """Whether `text` has no variable."""
-        return read_number(text) is not None or _read(text).is_constant
+    def is_constant(self, answer: Answer) -> bool:
+        """Whether `answer` has no variable."""
+        return isinstance(answer, Infinity) or _node_of(answer).is_constant
 
 
-def _proportional(gold: str, answer: str) -> bool:
+def _equal_nodes(left: Node, right: Node) -> str | None:
+    equal = identities.compare(left, right)
+    if equal is None:
+        raise NeedsAlgebra
+    if not equal:
+        return None
+    return "exact value" if left.is_constant and right.is_constant else "same expression"
+
+
+def _check_order(interval: Interval) -> None:
+    """An interval without numbers in it is a set that has other names."""
+    low, high = interval.low, interval.high
+    if isinstance(low, Number) and isinstance(high, Number) and low.value >= high.value:
+        raise NeedsAlgebra
+
+
+def _proportional(gold: Answer, answer: Answer) -> bool:
     """Whether two equations are the same up to a constant factor; False where that is not known."""
+    one, other = _difference(gold), _difference(answer)
     try:
-        return identities.proportional(_difference(gold), _difference(answer))
-    except (Unread, Undefined):
+        return one is not None and other is not None and identities.proportional(one, other)
+    except Undefined:
         return False
 
 
-def _difference(equation: str) -> Node:
-    left, *right = equation.split("=")
-    if len(right) != 1:
-        raise Unread
-    return Node("+", (identities.read(left), Node("-", (identities.read(right[0]),))))
+def _difference(answer: Answer) -> Node | None:
+    """One side of an equation minus the other, which is zero; None for anything else."""
+    match answer:
+        case Relation(sides=[left, right], signs=["="]):
+            try:
+                return Node("+", (_node_of(left), Node("-", (_node_of(right),))))
+            except NeedsAlgebra:
+                return None
+    return None
 
 
-def _read(text: str) -> Node:
-    try:
-        return identities.read(text)
-    except Unread:
-        raise NeedsAlgebra from None
+def _node_of(answer: Answer) -> Node:
+    match answer:
+        case Number():
+            return Node("number", value=answer.value)
+        case Expression(node=Node() as node):
+            return node
+    raise NeedsAlgebra
 
 
 QUICK = QuickAlgebra()

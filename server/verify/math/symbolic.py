@@ -21,10 +21,10 @@ import sympy
 from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, latex2sympy, normalize_latex
 from math_verify import verify
 
-from server.verify.math.exact import Number, read_number
-from server.verify.math.fast import ROUNDED_PLACES
+from server.verify.math.exact import ROUNDED_PLACES
 from server.verify.math.judge import UnreadableAnswer, UnreadableGold
 from server.verify.math.quick import QUICK, NeedsAlgebra
+from server.verify.math.tree import Answer, Number, Scalar
 
 DIGITS = 30
 _CONFIG = NormalizationConfig(
@@ -54,20 +54,20 @@ class SymbolicAlgebra:
     def __init__(self, *, evaluates: bool = False) -> None:
         self._evaluates = evaluates
 
-    def equal(self, gold: str, answer: str) -> str | None:
+    def equal(self, gold: Scalar, answer: Scalar) -> str | None:
         """The rule by which two expressions are equal, or None; see the module."""
         with suppress(NeedsAlgebra):
             return QUICK.equal(gold, answer)
-        one, other = read_number(gold), read_number(answer)
         left = _read_gold(gold)
-        if not self._evaluates and _UNEVALUATED.search(answer) and not _UNEVALUATED.search(gold):
+        if not self._evaluates and _UNEVALUATED.search(answer.text) and not _UNEVALUATED.search(gold.text):
             return None
         right = _read_answer(answer)
         if self._evaluates and isinstance(left, sympy.Basic) and isinstance(right, sympy.Basic):
             left, right = _evaluated(left), _evaluated(right)
-        return _equal_expressions(left, right, one or other)
+        places = [side.places for side in (gold, answer) if isinstance(side, Number)]
+        return _equal_expressions(left, right, max(places, default=0))
 
-    def related(self, gold: str, answer: str) -> str | None:
+    def related(self, gold: Answer, answer: Answer) -> str | None:
         """The rule by which two relations, intervals or unions are the same, or None."""
         with suppress(NeedsAlgebra):
             return QUICK.related(gold, answer)
@@ -75,21 +75,22 @@ class SymbolicAlgebra:
         if isinstance(left, sympy.Eq) and isinstance(right, sympy.Eq):
             if _proportional(left.lhs - left.rhs, right.lhs - right.rhs):
                 return "same equation"
-            if any(int(power) > MAX_SOLVED_EXPONENT for power in _EXPONENT.findall(gold + " " + answer)):
+            powers = _EXPONENT.findall(gold.text + " " + answer.text)
+            if any(int(power) > MAX_SOLVED_EXPONENT for power in powers):
                 return None
         same = verify(left, right, timeout_seconds=None, allow_set_relation_comp=True)
         return "same relation or set" if same else None
 
-    def check_gold(self, gold: str) -> None:
+    def check_gold(self, gold: Answer) -> None:
         """Raises UnreadableGold unless `gold` can be read."""
-        if read_number(gold) is None:
+        if not isinstance(gold, Number):
             _read_gold(gold)
 
-    def is_constant(self, text: str) -> bool:
-        """Whether `text` can be read and has no variable."""
-        if read_number(text) is not None:
+    def is_constant(self, answer: Answer) -> bool:
+        """Whether `answer` can be read and has no variable."""
+        if isinstance(answer, Number):
             return True
-        parsed = parse(text)
+        parsed = parse(answer.text)
         return isinstance(parsed, sympy.Basic) and not parsed.free_symbols
 
 
@@ -101,15 +102,22 @@ def _evaluated(expression: Any) -> Any:
     return exact.doit()
 
 
-def _read_gold(text: str) -> Any:
-    parsed = parse(text)
+def _parsed(answer: Answer) -> Any:
+    """`5!!` is 15 here, and the factorial of a factorial for the parser."""
+    if isinstance(answer, Number) and answer.kind == "double factorial":
+        return sympy.Integer(int(answer.value))
+    return parse(answer.text)
+
+
+def _read_gold(gold: Answer) -> Any:
+    parsed = _parsed(gold)
     if parsed is None:
         raise UnreadableGold("the gold is no expression that can be read")
     return parsed
 
 
-def _read_answer(text: str) -> Any:
-    parsed = parse(text)
+def _read_answer(answer: Answer) -> Any:
+    parsed = _parsed(answer)
     if parsed is None:
         raise UnreadableAnswer("the answer is no expression that can be read")
     return parsed
@@ -134,11 +142,11 @@ def parse(text: str) -> Any:
     return parsed.subs({_REAL: sympy.I, _IMAGINARY: sympy.I}) if isinstance(parsed, sympy.Expr) else parsed
 
 
-def _equal_expressions(gold: Any, answer: Any, number: Number | None) -> str | None:
-    """`number` is the side that is a plain number, if one is."""
+def _equal_expressions(gold: Any, answer: Any, places: int) -> str | None:
+    """`places` are those of the decimal that one side is, if one is."""
     if isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr):
         if not gold.free_symbols and not answer.free_symbols:
-            return _equal_constants(gold, answer, number)
+            return _equal_constants(gold, answer, places)
         if _differ_somewhere(gold, answer):
             return None
     if verify(gold, answer, timeout_seconds=None):
@@ -159,7 +167,7 @@ def _equal_where_positive(gold: Any, answer: Any) -> bool:
     return bool(sympy.simplify(gold.subs(positive) - answer.subs(positive)) == 0)
 
 
-def _equal_constants(gold: sympy.Expr, answer: sympy.Expr, number: Number | None) -> str | None:
+def _equal_constants(gold: sympy.Expr, answer: sympy.Expr, places: int) -> str | None:
     if gold.is_Rational and answer.is_Rational:
         return "exact value" if gold == answer else None
     left, right = gold.evalf(DIGITS), answer.evalf(DIGITS)
@@ -168,7 +176,6 @@ def _equal_constants(gold: sympy.Expr, answer: sympy.Expr, number: Number | None
     difference = abs(left - right)
     if _close(left, right):
         return f"equal to {DIGITS - 5} digits"
-    places = number.places if number is not None else 0
     if places >= ROUNDED_PLACES and difference < sympy.Float(10) ** -places:
         return "rounded decimal"
     return "symbolic" if min(abs(left), abs(right)) == 0 and sympy.simplify(gold - answer) == 0 else None

@@ -94,21 +94,24 @@ class Annotated:
     name: str = ""
     unit: str = ""
     percent: bool = False
+    approximate: bool = False
 
 
-def annotated(text: str, *, any_unit: bool = False) -> Annotated:
+def annotated(text: str) -> Annotated:
     """The normalised `text` taken apart into name, value and unit.
 
-    With `any_unit`, words behind a digit are a unit even if they are in no table
-    ("12 marbles"), unless they change what is said ("12 or more", "12 million").
+    Words behind a digit are a unit even if they are in no table ("12 marbles"), unless
+    they change what is said ("12 or more", "12 million").
     """
     name, value = split_name(text)
-    value = _APPROXIMATELY.sub("", value, count=1) if value.startswith(r"\approx") else value
+    approximate = value.startswith(r"\approx")
+    value = _APPROXIMATELY.sub("", value, count=1) if approximate else value
     value, unit = split_unit(value)
-    if any_unit and not unit:
+    if not unit:
         value, unit = _split_unknown_unit(value)
     percent = _PERCENT.search(value)
-    return Annotated(value[: percent.start()] if percent else value, name, unit, percent is not None)
+    value = value[: percent.start()] if percent else value
+    return Annotated(value, name, unit, percent is not None, approximate)
 
 
 def split_name(text: str) -> tuple[str, str]:

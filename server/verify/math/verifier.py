@@ -25,10 +25,11 @@ from server.verify.extraction import (
     extract_unhurried,
 )
 from server.verify.math.cache import JudgementCache, Key
-from server.verify.math.judge import MAX_RAW_CHARACTERS, Judgement, preferred
+from server.verify.math.judge import Judgement, preferred
 from server.verify.math.options import MAX_OPTIONS, by_option, with_options
 from server.verify.math.policy import DEFAULT, Policy, read_policy
 from server.verify.math.quick import judge_quickly
+from server.verify.math.reading import MAX_RAW_CHARACTERS
 
 WorkerCall = Callable[[bytes, float], Awaitable[bytes]]
 

@@ -43,14 +43,14 @@ _COMPLETION = "the rows are completions with a box, as a trainer sends them"
 
 SUITES: dict[str, Setting] = {
     "math_verify_tests": Setting(
-        "joined_expression",
-        "its tests take any formula of a text, join boxes, and let operators stand",
-        {"unevaluated": "accepted", "decimal_comma": "accepted"},
+        "math_verify",
+        "its tests take any formula of a line, join boxes loosely, and let operators and chains stand",
+        {"unevaluated": "accepted", "decimal_comma": "accepted", "chains": "last"},
     ),
     "lighteval_extractive_match": Setting(
         "joined_expression",
         "the same tests in an earlier library",
-        {"unevaluated": "accepted", "decimal_comma": "accepted"},
+        {"unevaluated": "accepted", "decimal_comma": "accepted", "chains": "last"},
     ),
     "latex2sympy2_extended_parse": Setting(
         "whole",
@@ -104,6 +104,8 @@ def _own_parameters(row: Row) -> dict[str, str]:
         own["places"] = str(row["precision"])
     if row.get("allow_set_relation_comp") is False:
         own["relations"] = "intervals_kept"
+    if row.get("strict") is False:
+        own["variables"] = "renamed"
     return own
 
 
@@ -136,7 +138,7 @@ def texts_of(row: Row, setting: Setting) -> tuple[str, str | None]:
 
 def _gold_of(gold: str, extraction: str) -> str:
     """Golds are answers already, but for tests whose golds are sentences or boxes."""
-    if "expression" in extraction or extraction == "choice_letter":
+    if "expression" in extraction or extraction in {"choice_letter", "math_verify"}:
         found = extract(gold, extraction)
     elif re.search(r"\\f?box", gold):
         found = extract(gold, "last_boxed")

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from server.verify.math.intervals import Interval, read_interval
+from server.verify.math.intervals import interval_of
 from server.verify.math.judge import judge
 from server.verify.math.quick import QUICK, NeedsAlgebra, judge_quickly
+from server.verify.math.reading import as_relation, read_part
 from server.verify.math.symbolic import SymbolicAlgebra
+from server.verify.math.tree import Answer
+
+
+def sides(*texts: str) -> Iterator[Answer]:
+    """Each as it is read beside a relation: with its name as a side."""
+    return (as_relation(read_part(text)) for text in texts)
 
 
 @pytest.mark.parametrize(
-    ("text", "interval"),
+    ("text", "shown"),
     [
-        ("(3,4]", Interval("3", "4", True, False)),
-        (r"3 < x \le 4", Interval("3", "4", True, False, "x")),
-        (r"4 \ge x > 3", Interval("3", "4", True, False, "x")),
-        ("x >= 3", Interval("3", r"\infty", False, True, "x")),
-        ("3 > t", Interval(r"-\infty", "3", True, True, "t")),
-        (r"(-\infty, \frac12)", Interval(r"-\infty", r"\frac12", True, True)),
-        (r"[2, +\infty)", Interval("2", r"\infty", False, True)),
+        ("(3,4]", ("3", "4", True, False, "")),
+        (r"3 < x \le 4", ("3", "4", True, False, "x")),
+        (r"4 \ge x > 3", ("3", "4", True, False, "x")),
+        ("x >= 3", ("3", r"\infty", False, True, "x")),
+        ("3 > t", (r"-\infty", "3", True, True, "t")),
+        (r"(-\infty, \frac12)", (r"-\infty", r"\frac12", True, True, "")),
+        (r"[2, \infty)", ("2", r"\infty", False, True, "")),
     ],
 )
-def test_read(text: str, interval: Interval) -> None:
-    assert read_interval(text) == interval
+def test_read(text: str, shown: tuple[str, str, bool, bool, str]) -> None:
+    found = interval_of(read_part(text))
+    assert found is not None
+    assert (found.low.text, found.high.text, found.without_low, found.without_high, found.variable) == shown
 
 
 @pytest.mark.parametrize(
@@ -32,7 +43,7 @@ def test_read(text: str, interval: Interval) -> None:
      r"[2, \infty]", r"(\infty, 2)", r"(0,1) \cup (2,3)", r"3 < i", "(x < 2)"],
 )  # fmt: skip
 def test_anything_else_is_not_read(text: str) -> None:
-    assert read_interval(text) is None
+    assert interval_of(read_part(text)) is None
 
 
 @pytest.mark.parametrize(
@@ -49,7 +60,7 @@ def test_anything_else_is_not_read(text: str) -> None:
     ],
 )
 def test_related(gold: str, answer: str, rule: str | None) -> None:
-    assert QUICK.related(gold, answer) == rule
+    assert QUICK.related(*sides(gold, answer)) == rule
     assert (judge(gold, answer, SymbolicAlgebra()).status == "correct") is bool(rule)
 
 
@@ -68,7 +79,7 @@ def test_related(gold: str, answer: str, rule: str | None) -> None:
 )
 def test_left_to_a_worker(gold: str, answer: str) -> None:
     with pytest.raises(NeedsAlgebra):
-        QUICK.related(gold, answer)
+        QUICK.related(*sides(gold, answer))
 
 
 def test_an_inequality_is_told_without_a_worker() -> None:

@@ -21,6 +21,7 @@ TOLD = [
     (r"\begin{pmatrix} 11 \\ -36 \end{pmatrix}", "(11,-36)", "correct"),
     ("42", "9^{9^{9}}", "incorrect"),
     ("9^{9^{9}}", "42", "unreadable_gold"),
+    ("$$", "$$", "unreadable_gold"),
 ]
 LEFT = [
     ("3", r"\log_2 8"),
