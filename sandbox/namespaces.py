@@ -116,6 +116,9 @@ class Namespaces:
 
     def restrict_all_runs(self, limits: Limits) -> None:
         """What runs inherit; the supervisor gives up its group, not its rights over the runs."""
+        # An ordinary user's program has its maker's uid: nothing but this keeps it from its own text.
+        flags = sys_.MS_REMOUNT | sys_.MS_BIND | sys_.MS_RDONLY | _SCRATCH_FLAGS
+        sys_.mount("", _PLACES.box, "", flags)
         rlimits.limit_all_runs(limits)
         if os.geteuid() == 0:
             os.setgroups([])

@@ -263,7 +263,8 @@ class Supervisor:
         status = signal.SIGKILL if end.status is None else end.status
         died_of = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         exit_code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
-        over_memory = self._memory.was_exceeded(died_of if stopped is None else None, end.resident_bytes)
+        ended_itself = stopped is None and cpu_seconds <= self._limits.cpu_seconds
+        over_memory = self._memory.was_exceeded(died_of if ended_itself else None, end.resident_bytes)
         outcome = self._outcome(exit_code, died_of, stopped, cpu_seconds, over=over, over_memory=over_memory)
         refusal = None if self._code or self._job.kind != "python" else self._learn_code(living)
         return Run(

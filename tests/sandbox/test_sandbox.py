@@ -295,6 +295,23 @@ async def test_an_ordinary_user_gets_a_jail_through_a_user_namespace(tmp_path: P
     assert result.stdout.strip() == "True ok False hi", result.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user to try the rootless jail")
+async def test_an_ordinary_users_program_cannot_write_its_own_text() -> None:
+    program = (
+        "import asyncio, sys\nsys.path.insert(0, '/srv/rootless')\n"
+        "from sandbox.sandbox import *\nfrom sandbox.types import *\n"
+        "async def main():\n    box = Sandbox(SandboxConfig(slots=1)); await box.start()\n"
+        "    a = (await box.compile(Program('python', 'open(__file__, \"a\")'))).artefact\n"
+        "    async with box.session(a, Limits()) as s: r = await s.run(Case(b''))\n"
+        "    print(box.launcher.info.rootless, r.stderr.decode().splitlines()[-1]); await box.close()\n"
+        "asyncio.run(main())\n"
+    )
+    result = await asyncio.to_thread(_as_nobody, program)
+    assert result.stdout.strip() == "True OSError: [Errno 30] Read-only file system: '/box/main.py'", (
+        result.stderr
+    )
+
+
 def _as_nobody(program: str) -> subprocess.CompletedProcess[str]:
     """Runs with an interpreter and a copy of the package that an ordinary user can read."""
     import shutil
