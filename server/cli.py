@@ -139,6 +139,10 @@ def _new_core(settings: Settings) -> Core:
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
+    if settings.front_processes > 1:
+        from server import fronts
+
+        return _run(fronts.serve(settings))
     return _run(serve(settings, _new_core(settings)))
 
 

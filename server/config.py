@@ -52,6 +52,9 @@ class Settings:
 
     http: str = _setting("127.0.0.1:8080", "HTTP address, host:port (port 0: any free one)")
     grpc: str = _setting("127.0.0.1:50051", "gRPC address, host:port (port 0: any free one)")
+    front_processes: int = _setting(1, "server processes on these two ports, each with its part of the slots")
+    front_port: int = _setting(0, "HTTP port of the first front's own, one more for each next; 0: none")
+    share_ports: str = _setting("off", "let other servers listen on the same two ports", ("off", "on"))
     keys_file: str = _setting("none", "file of API keys (`reward-server keys`); none: anybody may ask")
     tls_certificate: str = _setting("none", "PEM file of this server's certificate chain; none: plain text")
     tls_key: str = _setting("none", "PEM file of the certificate's private key")
@@ -120,6 +123,8 @@ class Settings:
         for name in ("cpu_seconds", "wall_seconds", "memory_bytes", "output_bytes", "processes"):
             self._check_ceiling(name)
 
+        if self.front_port + self.front_processes > 1 << 16:
+            raise StartupError(f"front_port: {self.front_port} leaves no ports for every front")
         _ = self.dialect_names, self.reward_if_ungradable
 
     @property
@@ -211,6 +216,7 @@ class Settings:
 
 _KINDS: Mapping[str, type] = {item.name: type(item.default) for item in fields(Settings)}
 _MAY_BE_ZERO = {
+    "front_port",
     "recent_verdicts_bytes",
     "slots",
     "default_wall_seconds",

@@ -78,6 +78,7 @@ class GrpcFace:
         self._window = settings.stream_window
         self._most_streams = max(_FEWEST_STREAMS, 2 * (settings.effective_slots + settings.max_queue))
         self._address = settings.grpc
+        self._shares_port = settings.share_ports == "on"
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at run time
         self._server: grpc.aio.Server | None = None
         self.port = 0
@@ -123,8 +124,8 @@ class GrpcFace:
             # A client holds back by itself what is beyond this on its connection, at no cost here.
             ("grpc.max_concurrent_streams", self._most_streams),
             ("grpc.server_max_unrequested_time_in_server", _UNTAKEN_SECONDS),
-            # A second server on the same port is an error and not a silent sharer of its calls.
-            ("grpc.so_reuseport", 0),
+            # A second server on the same port is an error and not a silent sharer, unless it is wanted.
+            ("grpc.so_reuseport", int(self._shares_port)),
         ]
 
     def _handlers(self) -> grpc.GenericRpcHandler[Any, Any]:

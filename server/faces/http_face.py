@@ -189,14 +189,18 @@ class HttpFace:
         self._receive_seconds = settings.receive_seconds
         self._max_connections = settings.max_connections
         self._address = settings.http
+        self._shares_port = settings.share_ports == "on"
+        self._own_address = _own_address(settings)
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self.port = 0
 
     async def start(self) -> None:
         """Binds and serves. Raises StartupError when the address cannot be bound."""
-        listener = _listen(self._address)
-        self.port = listener.getsockname()[1]
+        listeners = [_listen(self._address, shared=self._shares_port)]
+        self.port = listeners[0].getsockname()[1]
+        if self._own_address:
+            listeners.append(_listen(self._own_address))
         config = uvicorn.Config(
             self.app,
             http=patient_protocol(self._receive_seconds),
@@ -212,7 +216,7 @@ class HttpFace:
             config.ssl_certfile = tls.certificate  # what tells uvicorn that there is TLS at all
             config.ssl_context_factory = lambda _, __: tls.context()
         self._server = _Server(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        self._serving = asyncio.create_task(self._server.serve(sockets=listeners))
         while not self._server.started and not self._serving.done():  # noqa: ASYNC110  # uvicorn has no event
             await asyncio.sleep(0.005)
 
@@ -238,12 +242,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listen(address: str) -> socket.socket:
+def _own_address(settings: Settings) -> str:
+    """Where this front alone is reached; empty for nowhere."""
+    return f"{settings.http.rpartition(':')[0]}:{settings.front_port}" if settings.front_port else ""
+
+
+def _listen(address: str, *, shared: bool = False) -> socket.socket:
     host, port = split_address(address, "http")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
         listener.bind((host, port))
     except OSError as error:
         listener.close()

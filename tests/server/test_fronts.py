@@ -1,0 +1,51 @@
+"""How several fronts share what one server has."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from server import cli
+from server.config import Settings, load_settings
+from server.errors import StartupError
+from server.fronts import flags, parts
+
+
+def test_every_slot_and_worker_goes_to_one_front() -> None:
+    found = parts(Settings(front_processes=3, slots=8, math_workers=4))
+    assert [part.slots for part in found] == [3, 3, 2]
+    assert [part.math_workers for part in found] == [2, 1, 1]
+    assert {(part.front_processes, part.share_ports) for part in found} == {(1, "on")}
+
+
+def test_budgets_are_divided_and_a_zero_that_means_something_stays() -> None:
+    found = parts(Settings(front_processes=2, slots=2, replay_bytes=0, max_queue_bytes=101, run_slots=1))
+    assert [part.replay_bytes for part in found] == [0, 0]
+    assert [part.max_queue_bytes for part in found] == [51, 50]
+    assert [part.run_slots for part in found] == [1, 1]
+
+
+def test_each_front_has_a_port_of_its_own_where_one_is_asked_for() -> None:
+    assert [part.front_port for part in parts(Settings(front_processes=2, slots=2, front_port=9000))] == [
+        9000,
+        9001,
+    ]
+    assert [part.front_port for part in parts(Settings(front_processes=2, slots=2))] == [0, 0]
+
+
+def test_more_fronts_than_slots_are_refused_by_name() -> None:
+    with pytest.raises(StartupError, match="front_processes: 3 fronts need as many slots, and there are 2"):
+        parts(Settings(front_processes=3, slots=2))
+
+
+def test_ports_beyond_the_last_are_refused_by_name() -> None:
+    with pytest.raises(StartupError, match="front_port: 65535"):
+        Settings(front_processes=2, front_port=65535)
+
+
+def test_a_front_is_given_exactly_its_settings() -> None:
+    settings = parts(Settings(front_processes=2, slots=5, ungradable_reward="-1", http="[::1]:80"))[1]
+    given = vars(cli.parser().parse_args(["serve", *flags(settings)]))
+    names = {item.name for item in fields(Settings)}
+    assert load_settings(None, {}, {name: given[name] for name in names}) == settings
