@@ -6,9 +6,10 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from tests.leaks import holdings
+from tests.leaks import descendants, holdings
 
 COMMAND = [sys.executable, "-m", "server", "shell"]
 
@@ -42,11 +43,20 @@ def test_keys_go_through_a_terminal_and_it_is_left_as_it_was(repository: Path) -
     os.write(near, b"sleep 600\r")
     while b"sleep 600\r\n" not in seen:
         seen += os.read(near, 4096)
+    while not any(_command(pid) == b"sleep\x00600\x00" for pid in descendants(process.pid)):
+        time.sleep(0.05)  # before it has the terminal to itself the key would go to the shell
     os.write(near, b"\x03exit 5\r")  # Ctrl-C ends the sleep, not the shell and not the server
     assert process.wait(60) == 5
     assert termios.tcgetattr(far) == before
     os.close(near)
     os.close(far)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""  # it ended while we looked
 
 
 def test_nothing_is_left_behind(repository: Path) -> None:
