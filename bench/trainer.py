@@ -34,6 +34,29 @@ SIDE = ROOT / ".side"
 PROMPTS, GROUP, TOKENS = 8, 8, 48
 
 
+# Ours' in TRL's words: the paper's loss, no KL, a constant rate.
+TRL_SETTINGS: dict[str, Any] = {
+    "per_device_train_batch_size": PROMPTS * GROUP,
+    "num_generations": GROUP,
+    "max_completion_length": TOKENS,
+    "temperature": 1.0,
+    "loss_type": "dapo",
+    "beta": 0.0,
+    "learning_rate": 1e-3,
+    "lr_scheduler_type": "constant",
+    "adam_beta2": 0.98,
+    "max_grad_norm": 1.0,
+    "shuffle_dataset": False,
+    "use_cpu": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "report_to": [],
+    "logging_steps": 1,
+    "save_strategy": "no",
+    "disable_tqdm": True,
+}
+
+
 def recipe_of(model: Path, steps: int) -> Recipe:
     """One math stage of the tiny recipe, from a checkpoint, without evaluations in between."""
     tiny = load_recipe("tiny")
@@ -87,49 +110,48 @@ def run_trl(model: Path, steps: int, server: str, folder: Path) -> list[dict[str
     sys.path.append(str(SIDE))
     import torch
     from datasets import Dataset
-    from google.protobuf import json_format
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import GRPOConfig, GRPOTrainer
 
     from trainer_client.adapters.scorer import ScorerSettings
     from trainer_client.adapters.trl import make_reward
-    from trainer_client.schedule import turns
 
     torch.set_num_threads(1)
-    problems = [problem for turn in turns(recipe_of(model, steps)) for problem in turn.problems]
-    rows = [
+    found: list[dict[str, float]] = []
+    trainer = GRPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32),
+        reward_funcs=[make_reward(ScorerSettings(address=server))],
+        args=GRPOConfig(output_dir=str(folder / "trl"), max_steps=steps, **TRL_SETTINGS),
+        train_dataset=Dataset.from_list(_trl_rows(model, steps)),
+        processing_class=AutoTokenizer.from_pretrained(model),
+        callbacks=[_noting(found)],
+    )
+    trainer.train()
+    return found
+
+
+def _trl_rows(model: Path, steps: int) -> list[dict[str, str]]:
+    """The same problems in the same order."""
+    from google.protobuf import json_format
+
+    from trainer_client.schedule import turns
+
+    return [
         {
             "prompt": f"<|user|>{problem.prompt}<|assistant|>",
             "label": json.dumps({"math": json_format.MessageToDict(problem.task)}),
         }
-        for problem in problems
+        for turn in turns(recipe_of(model, steps))
+        for problem in turn.problems
     ]
-    config = GRPOConfig(
-        output_dir=str(folder / "trl"),
-        max_steps=steps,
-        per_device_train_batch_size=PROMPTS * GROUP,
-        num_generations=GROUP,
-        max_completion_length=TOKENS,
-        temperature=1.0,
-        loss_type="dapo",
-        beta=0.0,
-        learning_rate=1e-3,
-        lr_scheduler_type="constant",
-        adam_beta2=0.98,
-        max_grad_norm=1.0,
-        shuffle_dataset=False,
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
-        report_to=[],
-        logging_steps=1,
-        save_strategy="no",
-        disable_tqdm=True,
-    )
-    found: list[dict[str, float]] = []
+
+
+def _noting(found: list[dict[str, float]]) -> Any:
+    """A callback that notes each step's wall time and mean reward."""
+    from transformers import TrainerCallback
 
     class Note(TrainerCallback):
-        """Each step's wall time and mean reward."""
+        """Knows the present step."""
 
         def on_step_begin(self, *_: Any, **more: Any) -> None:
             self.began = time.perf_counter()
@@ -141,17 +163,7 @@ def run_trl(model: Path, steps: int, server: str, folder: Path) -> list[dict[str
             if logs and "reward" in logs:
                 found.append({"seconds": self.seconds, "reward": float(logs["reward"])})
 
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    trainer = GRPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32),
-        reward_funcs=[make_reward(ScorerSettings(address=server))],
-        args=config,
-        train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
-        callbacks=[Note()],
-    )
-    trainer.train()
-    return found
+    return Note()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from typing import NoReturn, TypeVar
 
 from sandbox import rlimits, streams
 from sandbox import syscalls as sys_
-from sandbox.confinement import Confinement, Places, Step
+from sandbox.confinement import Confinement, Places, Step, take
 from sandbox.types import Limits, Mode
 
 T = TypeVar("T")
@@ -94,9 +94,7 @@ def serve(brief: Brief, load: Callable[[], T | None]) -> tuple[Brief, T | None]:
     if order == OTHER_ARGV:
         brief = replace(brief, argv=tuple(json.loads(streams.read_whole(streams.ARGV))))
     try:
-        for step in steps:
-            if step():
-                raise OSError(f"a step of the confinement failed: {step}")
+        take(steps)
     except BaseException:  # noqa: BLE001 - a half-confined fork must never run the program
         _be_unfit()
     if not forks_run_on:

@@ -61,6 +61,8 @@ def parts(settings: Settings) -> list[Settings]:
 
 def _part(whole: Settings, front: int, count: int) -> Settings:
     shares: dict[str, Any] = {name: _share(getattr(whole, name), front, count) for name in _DIVIDED}
+    # A request that every front refuses for its size would be asked again for ever.
+    shares["max_queue_bytes"] = max(shares["max_queue_bytes"], whole.request_bytes_ceiling)
     port = whole.front_port + front if whole.front_port else 0
     return replace(whole, **shares, front_processes=1, front_port=port, share_ports="on")
 
@@ -156,8 +158,8 @@ class _Front:
             assert self.process is not None
             began = asyncio.get_running_loop().time()
             code = await self.process.wait()
-            if stop.is_set():
-                return code
+            if stop.is_set():  # a front that was just starting ends by the signal itself
+                return 0 if code == -signal.SIGTERM else code
             stayed = asyncio.get_running_loop().time() - began > _STAYED_SECONDS
             pause = _FIRST_PAUSE_SECONDS if stayed else min(2 * pause, _LONGEST_PAUSE_SECONDS)
             print(f"front {self.number} ended with {code}; another one in {pause:g} s", file=sys.stderr)

@@ -77,7 +77,7 @@ class Logged(Passing):
         """Judges if nothing has to be waited for; logs the outcome."""
         try:
             verdict = self._inner.verify_now(request)
-        except Exception as error:
+        except Exception as error:  # logged and passed on, as in `_faults`
             self._log_fault(error, "verify", request.id, request.run)
             raise
         if verdict is not None:

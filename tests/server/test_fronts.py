@@ -20,10 +20,15 @@ def test_every_slot_and_worker_goes_to_one_front() -> None:
 
 
 def test_budgets_are_divided_and_a_zero_that_means_something_stays() -> None:
-    found = parts(Settings(front_processes=2, slots=2, replay_bytes=0, max_queue_bytes=101, run_slots=1))
+    found = parts(Settings(front_processes=2, slots=2, replay_bytes=0, test_sets_bytes=101, run_slots=1))
     assert [part.replay_bytes for part in found] == [0, 0]
-    assert [part.max_queue_bytes for part in found] == [51, 50]
+    assert [part.test_sets_bytes for part in found] == [51, 50]
     assert [part.run_slots for part in found] == [1, 1]
+
+
+def test_every_front_has_room_for_the_largest_request() -> None:
+    settings = Settings(front_processes=2, slots=2, max_queue_bytes=100, request_bytes_ceiling=80)
+    assert [part.max_queue_bytes for part in parts(settings)] == [80, 80]
 
 
 def test_each_front_has_a_port_of_its_own_where_one_is_asked_for() -> None:
