@@ -44,6 +44,7 @@ class Confinement(Protocol):
 
     name: str
     watch_seconds: float  # how often `scratch_bytes` must be looked at while a program runs
+    templates_confined: bool  # whether `confining` may be gone through once for all programs that are exec'd
 
     # In the launcher.
     def enter(self, binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:

@@ -40,6 +40,7 @@ class Container:
 
     name = "docker"
     watch_seconds = math.inf
+    templates_confined = True
 
     def __init__(self) -> None:
         self._uid = uids.first_uid(os.getpid())

@@ -64,6 +64,7 @@ class Landlock:
 
     name = "landlock"
     watch_seconds = 0.05
+    templates_confined = False  # each run's rules name its own entry of /proc
 
     def __init__(self, family: str) -> None:
         """`family` begins the names of the scratch directories of one server's launchers."""

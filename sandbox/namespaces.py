@@ -40,6 +40,7 @@ class Namespaces:
 
     name = "namespaces"
     watch_seconds = math.inf
+    templates_confined = True
 
     def __init__(self, uid_base: int) -> None:
         self._uid_base = uid_base

@@ -8,6 +8,7 @@ and reaped before the result is made; the next run then gets a new template.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -204,8 +205,15 @@ class Supervisor:
                         return Outcome.OUTPUT_LIMIT
             if reported:
                 return None
-            if clock.patience_seconds() <= 0 and (limit := clock.exceeded()) is not None:
-                return limit
+            if clock.patience_seconds() <= 0:
+                if (limit := clock.exceeded()) is not None:
+                    return limit
+                self._wake(living)
+
+    def _wake(self, living: _Template) -> None:
+        """A program of its uid can have stopped the template, which then tells us of no end."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(living.pid, signal.SIGCONT)
 
     def _end(self, living: _Template, stopped: Outcome | None) -> _End:
         """What the template reported; without a report the processes are yet to be killed."""
@@ -225,7 +233,8 @@ class Supervisor:
 
     def _explain(self, living: _Template, report: bytes, end: _End) -> None:
         """The template ended, or could not confine its fork: a fault of ours, unless the program did it."""
-        if not report and (os.geteuid() != 0 or self._memory.killed_any()):
+        shares_uid = os.geteuid() != 0 or template.spawns(self._job, self._confinement)
+        if not report and (shares_uid or self._memory.killed_any()):
             return  # a program of its own uid can kill it, and so can the jail's memory limit
         self._kill_and_reap(living, end)
         why = living.streams.drains[1].take().decode(errors="replace")

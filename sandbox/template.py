@@ -1,7 +1,8 @@
 """The template: the process that a jail's runs are forked from.
 
 It is a fork of the supervisor, and does nothing but fork when it is told to, wait, and
-report what it waited for. So neither side pays for the other's memory: what the
+report what it waited for; where the program is another executable and the backend allows it, it confines
+itself and spawns, which copies nothing. So neither side pays for the other's memory: what the
 supervisor writes between two runs is not copied by a fork, and what a fork shares stays
 as it was. What can be done once for all forks, it has done: it has root's uid where the
 jail has, holds the program's descriptors in their places, stands in its working
@@ -11,6 +12,7 @@ as under a plain interpreter.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -29,6 +31,8 @@ T = TypeVar("T")
 USUAL, OTHER_ARGV, MOVED = b"-", b"a", b"m"  # orders; MOVED: the working directory is a new one
 _KEPT: list[object] = []
 UNFIT = b"!"  # a report: the fork could not be confined
+NOT_FOUND = 127  # the exit status of a shell that finds no such program
+_NOT_FOUND_REPORT = sys_.REAPED.pack(NOT_FOUND << 8, 0, 0, 0, 0, 0)
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -83,13 +87,19 @@ def prepare(plumbing: streams.Streams, work: str, limits: Limits) -> None:
     sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def spawns(job: Job, confinement: Confinement) -> bool:
+    """Whether the template of such a job is confined as its programs are, and only starts them."""
+    return job.kind != "python" and confinement.templates_confined
+
+
 def serve(brief: Brief, load: Callable[[], T | None]) -> tuple[Brief, T | None]:
     """Forks at each order; returns in the fork alone, confined, with the run's own argv.
 
     `load` is asked before a fork for what an earlier run has left to those that follow, until there is
     something; the forks get it ready-made, and the descriptor it came from is closed in them.
     """
-    forks_run_on = brief.job.kind == "python"
+    if spawns(brief.job, brief.confinement):
+        _spawn_at_orders(brief)
     order, steps, loaded = _fork_at_orders(brief, load)
     if order == OTHER_ARGV:
         brief = replace(brief, argv=tuple(json.loads(streams.read_whole(streams.ARGV))))
@@ -97,7 +107,7 @@ def serve(brief: Brief, load: Callable[[], T | None]) -> tuple[Brief, T | None]:
         take(steps)
     except BaseException:  # noqa: BLE001 - a half-confined fork must never run the program
         _be_unfit()
-    if not forks_run_on:
+    if brief.job.kind != "python":
         _exec(brief)
     return brief, loaded
 
@@ -132,12 +142,14 @@ def _steps(brief: Brief, first_closed: int) -> Sequence[Step]:
     """What every fork does, in order; then no right is left, and no descriptor but the program's."""
     return (
         os.setsid,  # within a session anybody may send SIGCONT to anybody
-        *brief.confinement.confining(
-            brief.limits,
-            has_memory_group=brief.has_memory_group,
-            has_process_group=brief.has_process_group,
-        ),
+        *_confining(brief),
         partial(os.closerange, first_closed, streams.PLACES),
+    )
+
+
+def _confining(brief: Brief) -> Sequence[Step]:
+    return brief.confinement.confining(
+        brief.limits, has_memory_group=brief.has_memory_group, has_process_group=brief.has_process_group
     )
 
 
@@ -151,16 +163,64 @@ def _exec(brief: Brief) -> NoReturn:
     # An interpreter ignores them; programs expect the default.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    job = brief.job
-    environment = {
-        **_ENVIRONMENT,
-        "HOME": job.places.work,
-        "TMPDIR": job.places.temporary,
-        **job.environment,
-    }
     os.close(streams.CODE)
     try:
-        os.execvpe(brief.argv[0], brief.argv, environment)  # noqa: S606 - this is what a jail is for
+        os.execvpe(brief.argv[0], brief.argv, _environment(brief.job))  # noqa: S606 - what a jail is for
     except OSError as error:
-        os.write(2, f"{brief.argv[0]}: {error.strerror}\n".encode())
-    os._exit(127)
+        _say_why(brief.argv[0], error)
+    os._exit(NOT_FOUND)
+
+
+def _environment(job: Job) -> dict[str, str]:
+    return {**_ENVIRONMENT, "HOME": job.places.work, "TMPDIR": job.places.temporary, **job.environment}
+
+
+def _say_why(program: str, error: OSError) -> None:
+    """As a shell does it."""
+    os.write(2, f"{program}: {error.strerror}\n".encode())
+
+
+def _spawn_at_orders(brief: Brief) -> NoReturn:
+    """Every program of this template has the uid and the limits that the template itself now takes.
+
+    A fork of an interpreter that is to become another program costs more than the program's own start
+    (`bench/LOG.md`). posix_spawn(3) shares the memory until then. What the program can do to the template,
+    it has done to itself: it can kill it, as an ordinary user's can, but neither read nor write it.
+    """
+    try:
+        take(_confining(brief))
+        sys_.prctl(sys_.PR_SET_DUMPABLE, 0)
+        sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)  # forgotten with the change of uids
+    except BaseException:  # noqa: BLE001 - a half-confined template must never start the program
+        _be_unfit()
+    environment = _environment(brief.job)
+    os.environ["PATH"] = environment["PATH"]  # where the program is looked for
+    reaper = sys_.Reaper()
+    while order := os.read(streams.ORDERS, 1):
+        if order == MOVED:
+            os.chdir(brief.job.places.work)
+            continue
+        argv = brief.argv if order == USUAL else tuple(json.loads(streams.read_whole(streams.ARGV)))
+        report: bytes | memoryview = _NOT_FOUND_REPORT
+        if _spawn(argv, environment):
+            if brief.once:
+                os.close(0)
+                os.close(1)
+            if reaper.reap() < 0:
+                os._exit(70)
+            report = reaper.report
+        os.write(streams.ORDERS, report)
+    os._exit(0)
+
+
+def _spawn(argv: tuple[str, ...], environment: dict[str, str]) -> bool:
+    """Starts the program in a session of its own; False if there is no such program."""
+    try:
+        # An interpreter ignores these signals; programs expect the default.
+        os.posix_spawnp(argv[0], argv, environment, setsid=True, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):
+            os._exit(70)  # there was no process to be had: the supervisor sees the end
+        _say_why(argv[0], error)
+        return False
+    return True

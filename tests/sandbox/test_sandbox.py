@@ -312,6 +312,27 @@ async def test_an_ordinary_users_program_cannot_write_its_own_text() -> None:
     )
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user to try the rootless jail")
+async def test_an_ordinary_users_executable_cannot_look_into_what_started_it() -> None:
+    source = (
+        "#include <fcntl.h>\n#include <stdio.h>\n#include <unistd.h>\n"
+        "int main() { char path[64]; int opened = 0; for (int pid = 1; pid < 400; pid++) if (pid != getpid()) {\n"
+        '  sprintf(path, "/proc/%d/mem", pid); opened += open(path, O_RDWR) >= 0; }\n'
+        '  printf("%d opened\\n", opened); }\n'
+    )
+    program = (
+        "import asyncio, sys\nsys.path.insert(0, '/srv/rootless')\n"
+        "from sandbox.sandbox import *\nfrom sandbox.types import *\n"
+        "async def main():\n    box = Sandbox(SandboxConfig(slots=1, languages=('c',))); await box.start()\n"
+        f"    a = (await box.compile(Program('c', {source!r}))).artefact\n"
+        "    async with box.session(a, Limits()) as s: r = await s.run(Case(b''))\n"
+        "    print(box.launcher.info.rootless, r.stdout.decode()); await box.close()\n"
+        "asyncio.run(main())\n"
+    )
+    result = await asyncio.to_thread(_as_nobody, program)
+    assert result.stdout.strip() == "True 0 opened", result.stderr
+
+
 def _as_nobody(program: str) -> subprocess.CompletedProcess[str]:
     """Runs with an interpreter and a copy of the package that an ordinary user can read."""
     import shutil
