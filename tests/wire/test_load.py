@@ -118,7 +118,7 @@ async def test_five_hundred_at_once(
     own_server_allowed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with started() as server:
+    with started("--languages", "python") as server:
         assert server.process is not None
         pid = server.process.pid
         assert (await warm_verdict(server))["status"] == "ACCEPTED"
