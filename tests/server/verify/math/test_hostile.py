@@ -20,8 +20,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CPU_SECONDS = 1.0
 MEMORY_BYTES = 512 << 20
 LONGEST = 100_000  # characters of a completion here; test_hostile_in_process reads a megabyte of each
-    100_000  # characters of a completion here; test_hostile_in_process reads a megabyte under every policy
-)
 HONEST = (  # gold, answer, whether they are equal; all of them need a worker
     ("3", r"\log_2 8", True),
     ("3", r"\log_2 9", False),
