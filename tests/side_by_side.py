@@ -20,12 +20,14 @@ _GROUPS = {
 }
 # Files that take long: begun last, one of them would keep one process waiting for the other.
 _LONG = (
+    "tests/trainer_client/rollout/test_vllm.py",
+    "tests/deploy/test_ray.py",
     "tests/trainer_client/test_parallel.py",
     "tests/trainer_client/test_real_server.py",
     "tests/trainer_client/test_kill.py",
+    "tests/clients/test_published_clients.py",
     "tests/datasets/",
     "tests/wire/",
-    "tests/clients/",
     "tests/hacks/",
 )
 

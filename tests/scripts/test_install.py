@@ -55,6 +55,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         "head",
         "id",
         "mkdir",
+        "mktemp",
         "rm",
         "sed",
         "sha256sum",
