@@ -9,8 +9,13 @@ if TYPE_CHECKING:
     import pytest
     from xdist.scheduler import LoadScopeScheduling
 
-# Tests that count what this machine holds, or hold what those count (files of landlock's users below /tmp).
-_COUNTS_THE_MACHINE = ("tests/sandbox/", "tests/abuse/", "tests/server/test_shell.py")
+# Tests that count what this machine holds, or hold what those count: mounts, files of landlock's users.
+_COUNTS_THE_MACHINE = (
+    "tests/sandbox/",
+    "tests/abuse/",
+    "tests/server/test_shell.py",
+    "tests/wire/test_load.py",
+)
 _USES_THE_ENGINE = ("tests/docker/",)
 _SHARES_ONE_SERVER = ("tests/wire/dialects/", "tests/wire/test_refusals.py", "tests/wire/test_verdicts.py")
 _GROUPS = {

@@ -9,7 +9,7 @@ import pytest
 
 from tests.side_by_side import group_of, turn_of
 
-COUNTING = re.compile(r"from tests\.leaks import .*\b(holdings|shared_objects)\b")
+COUNTING = re.compile(r"from tests\.leaks import .*\b(holdings|mounts|shared_objects)\b")
 
 
 def test_every_count_of_the_machine_is_in_one_group(repository: Path) -> None:

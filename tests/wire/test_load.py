@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.cgroups import PREFIX, probe
-from tests.leaks import descendants
+from tests.leaks import descendants, mounts
 from tests.wire.clients import GrpcClient, HttpClient
 from tests.wire.conftest import Server, started
 
@@ -94,10 +94,6 @@ async def warm_verdict(server: Server) -> Any:
 
 def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def mounts(pid: int) -> int:
-    return len(Path(f"/proc/{pid}/mounts").read_text().splitlines())
 
 
 def groups_of(pid: int) -> list[str]:
