@@ -71,24 +71,13 @@ def remove_stale(hierarchy: Hierarchy, family: str) -> bool:
 
 
 def remove_orphaned(hierarchy: Hierarchy) -> None:
-    """Removes the groups of servers that are gone, in case server and launcher were killed together.
-
-    To a server in another pid namespace that shares this hierarchy, every owner seems gone. A living jail of
-    its is kept by the process that it has where CPU time is counted; where memory is, none may be in yet.
-    """
-    by_use = sorted(hierarchy.directories.items(), key=lambda item: item[0] == "memory")
-    directories = [directory for _, directory in by_use]
-    for name in {name for directory in directories for name in os.listdir(directory)}:
-        owner = name.removeprefix(PREFIX).partition("-")[0]
-        if name.startswith(PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
-            with contextlib.suppress(OSError):  # in use after all
-                _remove_everywhere(name, directories)
-
-
-def _remove_everywhere(name: str, directories: list[str]) -> None:
-    for directory in directories:
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(f"{directory}/{name}")
+    """Removes the groups of servers that are gone, in case server and launcher were killed together."""
+    for directory in hierarchy.directories.values():
+        for name in os.listdir(directory):
+            owner = name.removeprefix(PREFIX).partition("-")[0]
+            if name.startswith(PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+                with contextlib.suppress(OSError):  # in use after all: another pid namespace's server
+                    os.rmdir(f"{directory}/{name}")
 
 
 class Group:

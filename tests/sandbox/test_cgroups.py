@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,36 +90,6 @@ def test_groups_of_a_server_that_is_gone_are_removed_and_a_living_ones_kept() ->
     assert not any(f"{gone}-" in name for name in names)
     assert any(f"{FAMILY}0-2" in name for name in names)
     living.remove()
-
-
-@pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
-def test_groups_of_a_server_that_cannot_be_seen_are_kept_while_a_jail_is_in_one() -> None:
-    group = Group(REAL, f"{(unseen := 5_000_001)}-programs0-1")
-    group.open_files()
-    jail = _joined(group)
-    cgroups.remove_orphaned(REAL)
-    kept = [any(f"{unseen}-" in name for name in os.listdir(d)) for d in REAL.directories.values()]
-    os.kill(jail, signal.SIGKILL)
-    os.waitpid(jail, 0)
-    group.remove()
-    assert all(kept)
-
-
-def _joined(group: Group) -> int:
-    """A process that is in the group as a jail's first one is."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        group.join()
-        if REAL.version == 2:
-            group.join_programs()
-        os.write(writing, b"x")
-        signal.pause()
-        os._exit(0)
-    os.read(reading, 1)
-    os.close(reading)
-    os.close(writing)
-    return pid
 
 
 @pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
