@@ -94,9 +94,9 @@ def _files_of_programs(directory: Path) -> int:
     return found
 
 
-def _mounts() -> int:
-    """Those of this mount namespace; an engine's own come and go with containers that are not ours."""
-    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+def mounts(pid: int | None = None) -> int:
+    """Those a process (default: this one) sees; an engine's own come and go with other containers."""
+    points = [line.split()[1] for line in Path(f"/proc/{pid or 'self'}/mounts").read_text().splitlines()]
     return sum(not point.startswith(("/var/lib/docker", "/var/lib/containerd", "/run/")) for point in points)
 
 
@@ -126,7 +126,7 @@ def holdings() -> Holdings:
     return Holdings(
         processes=len(descendants()),
         descriptors=len(os.listdir("/proc/self/fd")) - engine_connections(),
-        mounts=_mounts(),
+        mounts=mounts(),
         cgroups=sum(name.startswith(own) for path in groups for name in os.listdir(path)),
         scratch_bytes=size,
         scratch_entries=entries,

@@ -16,21 +16,20 @@ from tests.wire.conftest import Server, server
 
 __all__ = ["server"]
 ROOT = Path(__file__).parents[2]
-CLIENTS = ROOT / ".clients"
-SECONDS = 240
-Ask = Callable[[str], Any]
+SECONDS = 840
+Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
 def ask(server: Server) -> Ask:
     """Runs one of the scripts beside this file against the server; gives what it printed as JSON last."""
-    if not (CLIENTS / "verl").is_dir():
-        pytest.skip("the published clients are not installed: scripts/test does it")
 
-    def ask(script: str) -> Any:
+    def ask(script: str, *, packages: str = ".clients") -> Any:
+        if not (folder := ROOT / packages).is_dir():
+            pytest.skip(f"{packages} is not installed: scripts/test does it")
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(CLIENTS))),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder))),
             "SERVER_HTTP": f"http://{server.http}",
             "REWARD_SERVER_ADDRESS": server.grpc,
         }

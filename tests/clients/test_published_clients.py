@@ -6,6 +6,8 @@ import pytest
 
 from tests.clients.conftest import Ask
 
+pytestmark = pytest.mark.timeout(900)  # TRL and torch take minutes to import on a busy machine
+
 
 @pytest.mark.toolchain("g++")
 def test_verl_reads_every_verdict_as_it_is(ask: Ask) -> None:
@@ -37,3 +39,10 @@ def test_openrlhf_gets_its_rewards(ask: Ask) -> None:
 
 def test_skyrl_steps_our_environment(ask: Ask) -> None:
     assert ask("skyrl_env") == [[1.0, True, "ACCEPTED"], [0.0, True, "WRONG_ANSWER"]]
+
+
+def test_trls_trainer_learns_on_our_verdicts_alone(ask: Ask) -> None:
+    found = ask("trl_grpo", packages=".trl")
+    assert set(found["judged"]) == {1.0}
+    assert max(found["rewards"][:2]) < 0.4
+    assert min(found["rewards"][-4:]) > 0.9

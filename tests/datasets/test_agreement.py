@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)
 # Set, language, and each how manyth program is judged: compiled languages cost seconds a program.
 SAMPLES = (
     ("mbpp", "python", 8),
-    ("mbpp+", "python", 12),
+    ("mbpp+", "python", 24),
     ("humaneval-x", "python", 8),
     ("humaneval-x", "cpp", 16),
     ("humaneval-x", "java", 24),
@@ -32,7 +32,7 @@ SAMPLES = (
     ("humanevalpack", "go", 40),
     ("reflexion", "python", 24),
     ("olympiad", "python", 17),
-    ("olympiad", "cpp", 60),
+    ("olympiad", "cpp", 75),
 )
 COMPILERS = {"cpp": "g++", "java": "javac", "javascript": "node", "go": "go", "rust": "rustc"}
 

@@ -27,7 +27,7 @@ REWRITTEN = 156  # of 164: the rest use random inputs, loops, or functions of th
 # C++ functions of HumanEval-X that are not the Python ones in other clothes: another name, another type, or
 # another value where Python gives None.
 CPP_DIFFERS = {12, 22, 27, 71, 77, 78, 90, 92, 103, 112, 121, 125, 128, 136, 137}
-EVERY = 8  # every row would compile for minutes; 35, 69 and 110 share their names with std functions
+EVERY = 16  # every row would compile for minutes; 35, 69 and 110 share their names with std functions
 FLOAT = pb.FloatTolerance(abs=1e-4, rel=1e-4)  # these functions compute in `float`
 
 
@@ -132,7 +132,7 @@ async def test_canonical_cpp_through_call(
     verdicts = dict(zip(map(str, names), await for_each(names, one), strict=True))
     report(capsys, f"{len(names)} canonical C++ programs through call")
     assert rejections(verdicts) == {}
-    assert len(names) > 10
+    assert len(names) > 4
 
 
 def _as_call(row: dict[str, Any]) -> pb.CallTests | None:

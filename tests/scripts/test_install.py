@@ -55,6 +55,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         "head",
         "id",
         "mkdir",
+        "mktemp",
         "rm",
         "sed",
         "sha256sum",
@@ -171,6 +172,11 @@ def test_a_failed_check_fails_the_tests_but_hides_none(with_venv: Path, run: Cal
     assert done.returncode == 1
     assert "failed so far: lint format" in done.stdout
     assert calls(with_venv)[-1] == "python -m pytest -k nothing"
+
+
+def test_the_whole_of_the_tests_is_run_by_two_processes(with_venv: Path, run: Callable) -> None:
+    run("scripts/test", "--no-docker")
+    assert calls(with_venv)[-1].startswith("python -m pytest -n 2")
 
 
 def test_missing_tools_are_named_and_the_checks_go_on(with_venv: Path, run: Callable) -> None:

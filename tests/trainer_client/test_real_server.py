@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from tests.trainer_client.test_trainer import SMALL, curve
-from tests.wire.conftest import Server, started
+from tests.wire.conftest import LIGHT, Server, started
 from trainer_client import client as client_module
 from trainer_client import first_verdicts, report, trainer
 from trainer_client.cli import main
@@ -91,7 +91,7 @@ def before_step_two(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[], None]
 @pytest.fixture(scope="module")
 def calm(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The curve of a run that nothing disturbs."""
-    with pytest.MonkeyPatch.context() as patch, started() as server:
+    with pytest.MonkeyPatch.context() as patch, started(*LIGHT) as server:
         patch.setattr(first_verdicts, "show_first_verdicts", lambda recipe, client, progress: None)
         patch.setattr(report, "draw_report", lambda folder, recipe: None)
         return train(recipe, tmp_path_factory.mktemp("calm") / "run", server)
@@ -106,9 +106,9 @@ def test_the_calm_curve_has_both_rewards_and_moves(calm):
 
 def test_a_server_that_dies_and_comes_back_is_waited_for(recipe, calm, tmp_path, monkeypatch):
     with contextlib.ExitStack() as stack:
-        first = stack.enter_context(started())
+        first = stack.enter_context(started(*LIGHT))
         assert first.process is not None
-        back = threading.Thread(target=lambda: stack.enter_context(started("--grpc", first.grpc)))
+        back = threading.Thread(target=lambda: stack.enter_context(started(*LIGHT, "--grpc", first.grpc)))
 
         def die() -> None:
             first.process.kill()
@@ -122,12 +122,12 @@ def test_a_server_that_dies_and_comes_back_is_waited_for(recipe, calm, tmp_path,
 
 
 def test_a_full_queue_is_waited_out(recipe, calm, tmp_path):
-    with started("--slots", "1", "--max-queue", "1") as server:
+    with started(*LIGHT, "--slots", "1", "--max-queue", "1") as server:
         assert train(recipe, tmp_path / "run", server) == calm
 
 
 def test_a_server_that_stands_still_for_a_while_is_waited_for(recipe, calm, tmp_path, monkeypatch):
-    with started() as server:
+    with started(*LIGHT) as server:
         process = server.process
         assert process is not None
 
@@ -141,7 +141,7 @@ def test_a_server_that_stands_still_for_a_while_is_waited_for(recipe, calm, tmp_
 
 def test_a_server_that_stays_away_leaves_completions_out(recipe, calm, tmp_path, monkeypatch):
     short = replace(recipe, rewards=replace(recipe.rewards, deadline_seconds=3.0))
-    with started() as server:
+    with started(*LIGHT) as server:
         assert server.process is not None
         with before_step_two(monkeypatch, server.process.kill):
             found = [line for line in train(short, tmp_path / "run", server) if line["kind"] == "train"]
@@ -159,7 +159,7 @@ def test_a_fault_read_as_zero_would_be_seen(recipe, calm, tmp_path, monkeypatch)
 
     monkeypatch.setattr(client_module.Verdict, "of_fault", classmethod(as_zero))
     short = replace(recipe, rewards=replace(recipe.rewards, deadline_seconds=3.0))
-    with started() as server:
+    with started(*LIGHT) as server:
         assert server.process is not None
         with before_step_two(monkeypatch, server.process.kill):
             found = [line for line in train(short, tmp_path / "run", server) if line["kind"] == "train"]

@@ -22,6 +22,8 @@ from tests.wire.clients import Client, GrpcClient, HttpClient
 
 ROOT = Path(__file__).parents[2]
 STOP_SECONDS = 60
+# Flags for a server of a test's own that starts sooner: one language is tried, one process learns algebra.
+LIGHT = ("--languages", "python", "--math-workers", "1")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.wire.clients import GrpcClient, HttpClient, until_metric
-from tests.wire.conftest import Server, started
+from tests.wire.conftest import LIGHT, Server, started
 
 BUSY = 'reward_slots_busy{lane="programs"}'
 WAITING = 'reward_slots_waiting{lane="programs"}'
@@ -18,7 +18,7 @@ EXECUTED = 'reward_code_cache_total{cache="verdict",result="miss"}'
 
 @pytest.fixture(scope="module")
 def one_slot() -> Iterator[Server]:
-    with started("--slots", "1", "--lend-after-seconds", "1.0", "--lent-slots", "1") as server:
+    with started(*LIGHT, "--slots", "1", "--lend-after-seconds", "1.0", "--lent-slots", "1") as server:
         yield server
 
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.leaks import descendants
-from tests.wire.conftest import STOP_SECONDS, Server, started
+from tests.wire.conftest import LIGHT, STOP_SECONDS, Server, started
 
 ASK = {"id": "", "completion": "\\boxed{42}", "math": {"gold": ["42"]}}
 
@@ -31,7 +31,7 @@ class Fronts(Server):
 @pytest.fixture(scope="module")
 def fronts() -> Iterator[Fronts]:
     first = _two_free_ports()
-    with started("--front-processes", "2", "--slots", "2", "--front-port", str(first)) as server:
+    with started(*LIGHT, "--front-processes", "2", "--slots", "2", "--front-port", str(first)) as server:
         yield Fronts(server.http, server.grpc, server.process, (first, first + 1))
 
 
@@ -111,7 +111,7 @@ async def _is_ready(port: int) -> bool:
 
 
 async def test_sigterm_drains_every_front_and_leaves_nothing(own_server_allowed: None) -> None:
-    with started("--front-processes", "2", "--slots", "2") as server:
+    with started(*LIGHT, "--front-processes", "2", "--slots", "2") as server:
         assert server.process is not None
         family = descendants(server.process.pid)
         assert await _verdicts(server, 4) == ["ACCEPTED"] * 4
@@ -121,7 +121,7 @@ async def test_sigterm_drains_every_front_and_leaves_nothing(own_server_allowed:
 
 
 async def test_fronts_do_not_outlive_a_killed_parent(own_server_allowed: None) -> None:
-    with started("--front-processes", "2", "--slots", "2") as server:
+    with started(*LIGHT, "--front-processes", "2", "--slots", "2") as server:
         assert server.process is not None
         family = _fronts_of(server)
         server.process.kill()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.cgroups import PREFIX, probe
-from tests.leaks import descendants
+from tests.leaks import descendants, mounts
 from tests.wire.clients import GrpcClient, HttpClient
 from tests.wire.conftest import Server, started
 
@@ -96,10 +96,6 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def mounts(pid: int) -> int:
-    return len(Path(f"/proc/{pid}/mounts").read_text().splitlines())
-
-
 def groups_of(pid: int) -> list[str]:
     names = [name for path in probe().directories.values() for name in os.listdir(path)]
     return [name for name in names if name.startswith(f"{PREFIX}{pid}-")]
@@ -118,7 +114,7 @@ async def test_five_hundred_at_once(
     own_server_allowed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with started() as server:
+    with started("--languages", "python") as server:
         assert server.process is not None
         pid = server.process.pid
         assert (await warm_verdict(server))["status"] == "ACCEPTED"

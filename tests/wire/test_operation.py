@@ -9,7 +9,7 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests.wire.clients import Client, GrpcClient, HttpClient, Refusal, message, until_metric, until_not_ready
-from tests.wire.conftest import started
+from tests.wire.conftest import LIGHT, started
 
 NOTHING_LENT = ("--lend-after-seconds", "1e6")
 IN_FLIGHT = 'reward_in_flight{rpc="verify"}'
@@ -66,7 +66,7 @@ async def test_metrics_count_verdicts(client: Client, http: HttpClient) -> None:
 
 @pytest.mark.usefixtures("own_server_allowed")
 async def test_sigterm_answers_what_was_accepted_and_refuses_the_rest() -> None:
-    with started() as server:
+    with started(*LIGHT) as server:
         assert server.process is not None
         http, over_grpc = HttpClient(server.http), GrpcClient(server.grpc)
         accepted = [asyncio.create_task(client.verify(asleep(5))) for client in (http, over_grpc)]
@@ -85,7 +85,7 @@ async def test_sigterm_answers_what_was_accepted_and_refuses_the_rest() -> None:
 
 @pytest.mark.usefixtures("own_server_allowed")
 async def test_a_client_that_leaves_frees_its_slot() -> None:
-    with started("--slots", "1", *NOTHING_LENT) as server:
+    with started(*LIGHT, "--slots", "1", *NOTHING_LENT) as server:
         http, over_grpc = HttpClient(server.http), GrpcClient(server.grpc)
         for client in (http, over_grpc):
             leaving = asyncio.create_task(client.verify(asleep(500)))
@@ -100,7 +100,7 @@ async def test_a_client_that_leaves_frees_its_slot() -> None:
 
 @pytest.mark.usefixtures("own_server_allowed")
 async def test_a_client_that_leaves_a_stream_frees_its_slots() -> None:
-    with started("--slots", "1", *NOTHING_LENT) as server:
+    with started(*LIGHT, "--slots", "1", *NOTHING_LENT) as server:
         http, over_grpc = HttpClient(server.http), GrpcClient(server.grpc)
         stream = over_grpc.stub.VerifyStream(iter([message(asleep(500))] * 3))
         await until_metric(http, IN_FLIGHT, 3)
@@ -112,7 +112,7 @@ async def test_a_client_that_leaves_a_stream_frees_its_slots() -> None:
 
 @pytest.mark.usefixtures("own_server_allowed")
 async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
-    with started("--slots", "1", "--max-queue", "0") as server:
+    with started(*LIGHT, "--slots", "1", "--max-queue", "0") as server:
         http, over_grpc = HttpClient(server.http), GrpcClient(server.grpc)
         taking = asyncio.create_task(http.verify(asleep(500)))
         await until_metric(http, IN_FLIGHT, 1)

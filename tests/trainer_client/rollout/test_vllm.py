@@ -23,9 +23,7 @@ MODEL = ModelSettings(vocabulary_size=320, hidden_size=128, layers=2, feed_forwa
 @pytest.mark.timeout(1200)  # vLLM starts in half a minute on idle cores and in many on busy ones
 def test_vllm_samples_for_the_trainer_until_a_hand_over_is_lost(server: FakeServer, tmp_path, policy):
     if not (ROOT / ".vllm" / ".installed").exists():
-        pytest.skip(
-            "vLLM is not installed in .vllm (scripts/test --vllm, or scripts/run --engine vllm, does it)"
-        )
+        pytest.skip("vLLM is not installed in .vllm (scripts/test does it, and scripts/run --engine vllm)")
     server.faults = judge_by_rule
     stage = Stage("m", "math", 5, 12, group_size=4, prompts_per_step=4, learning_rate=5e-3, problems=16)
     recipe = replace(

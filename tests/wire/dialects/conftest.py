@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.wire.conftest import Server, server
-
-__all__ = ["server"]
+from tests.wire.conftest import Server
 
 
 @pytest.fixture(scope="session")
