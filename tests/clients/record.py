@@ -90,7 +90,7 @@ def open_r1(language: str, program: str, checker: str = "") -> Call:
 
 
 def ms_swift(program: str) -> Call:
-    """ms-swift 3602360a, examples/train/grpo/plugin/plugin.py: `CodeRewardByJudge0`, which keeps the fence's line end."""
+    """ms-swift 3602360a, plugin.py of its GRPO examples: `CodeRewardByJudge0`, which keeps a line end."""
     body = {"source_code": f"{program}\n", "language_id": 71, "stdin": "3\n", "expected_output": "6\n"}
     return with_aiohttp("/submissions/?wait=true", body, headers=JSON)
 

@@ -186,7 +186,7 @@ def killable() -> Iterator[Killable]:
         )
     with tempfile.TemporaryDirectory() as place:
         slow = Path(place) / "slow"
-        sets = ("--test-sets-directory", f"{place}/sets", "--test-sets-bytes", "200")
+        sets = ("--test-sets-directory", f"{place}/sets", "--test-sets-bytes", "100")
         with started("--languages", "python", *sets, program=("tests.wire.slow_disk", str(slow))) as server:
             yield Killable(server.http, server.grpc, server.process, slow)
 
