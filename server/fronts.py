@@ -130,8 +130,9 @@ def _test_sets(settings: Settings) -> Iterator[tuple[Settings, tuple[int, ...]]]
         yield settings, ()
         return
     with held_directory("reward-test-sets-") as (directory, lock):
-        kept = {"test_sets_directory": str(directory), "test_sets_disk_bytes": settings.test_sets_bytes}
-        yield replace(settings, **kept), (lock,)
+        budget_bytes = settings.test_sets_bytes
+        found = replace(settings, test_sets_directory=str(directory), test_sets_disk_bytes=budget_bytes)
+        yield found, (lock,)
 
 
 @dataclass
