@@ -9,7 +9,7 @@ flood  So many math and code requests in flight at once over gRPC, several times
 code   Code verdicts over the wire beside the same programs through the sandbox alone, without a wire, a
        verdict or a queue; and what part of a verdict's CPU time is the server's own process.
 math   Math verdicts by gRPC stream and call and by HTTP batch and request, beside a FastAPI and a
-       grpc.aio echo of the same payload, in turns.
+       grpc.aio echo of the same payload, in turns; and the judging alone, which no echo does.
 
 Rates per second of wall time are what this machine gave while others used it too; CPU figures are the
 server process's own and change less. Prints a table for people and one JSON line last for machines.
@@ -309,9 +309,26 @@ SENDERS: dict[str, Sender] = {
 }
 
 
+def judging_alone(count: int) -> float:
+    """CPU seconds of one judgement in this process: no wire, no service around it, no worker behind it."""
+    from server.verify.math.verifier import MathVerifier
+
+    async def no_worker(payload: bytes, cpu_seconds: float) -> bytes:
+        raise AssertionError("verify_now asks nobody")
+
+    judge = MathVerifier(no_worker, cpu_seconds=1.0).verify_now
+    requests = [item.request for item in fresh(math_request, count)]
+    started = time.process_time()
+    for request in requests:
+        judge(request)
+    return (time.process_time() - started) / count
+
+
 async def measure_math(count: int) -> dict[str, float]:
     """Rounds in turns; medians, and of the ratios the median of the rounds'."""
-    figures: dict[str, float] = {}
+    judging_alone(BATCH)
+    judging = statistics.median(judging_alone(count) for _ in range(ROUNDS))
+    figures: dict[str, float] = {"math_judging_cpu_us": judging * 1e6}
     with server() as served, listening("-m", "bench.echo") as echo:
         for name, sender in SENDERS.items():
             await _sent(served, sender, BATCH)
@@ -319,6 +336,8 @@ async def measure_math(count: int) -> dict[str, float]:
                 (await _sent(echo, sender, count), await _sent(served, sender, count)) for _ in range(ROUNDS)
             ]
             figures |= _compared(name, rounds)
+            own = figures[f"math_{name}_cpu_us"] - figures["math_judging_cpu_us"]
+            figures[f"math_{name}_unjudged_to_echo"] = figures[f"math_{name}_echo_cpu_us"] / own
     return figures
 
 
@@ -411,6 +430,10 @@ def math_rows(f: dict[str, float]) -> list[Row]:
             ratio = f[f"math_{name}_{'cpu_to_echo' if unit == 'cpu_us' else 'to_echo'}"]
             ours, echo = f[f"math_{name}_{unit}"], f[f"math_{name}_echo_{unit}"]
             rows.append((f"{name.replace('_', ' ')}, {title}", f"{ours:.0f}", f"{echo:.0f}", f"{ratio:.2f}"))
+        own = f[f"math_{name}_cpu_us"] - f["math_judging_cpu_us"]
+        title = f"{name.replace('_', ' ')}, the same without the judging"
+        rows.append((title, f"{own:.0f}", f"{echo:.0f}", f"{f[f'math_{name}_unjudged_to_echo']:.2f}"))
+    rows.append(("the judging alone, CPU us", f"{f['math_judging_cpu_us']:.0f}", "", ""))
     return rows
 
 

@@ -148,6 +148,8 @@ def _main_of(job: Job) -> types.ModuleType:
         main.__file__ = job.places.script
         sys.path[0] = job.places.box
         os.environ.update(HOME=job.places.work, TMPDIR=job.places.temporary)
+    if os.listdir(job.places.work):  # elsewhere the program lies beside its files and can import them
+        sys.path.insert(1, job.places.work)
     if job.environment:
         os.environ.update(job.environment)
     return main

@@ -7,6 +7,7 @@ reward; it is never a reward of 0.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ from server.verify.code.checkers import CHECKERS
 from server.verify.code.verifier import TEST_FORMATS, CodeVerifier, Options, validate
 from server.verify.math.cache import JudgementCache
 from server.verify.math.verifier import MathVerifier
+from server.verify.sharing import InFlight
 
 T = TypeVar("T")
 Judge = Callable[[], Awaitable[pb.Verdict]]
@@ -89,6 +91,7 @@ class RewardCore:
         )
         self._tests = TestSets(settings.test_sets_bytes, _test_set_files(settings))
         self._admission = Admission(settings.effective_slots, _bounds(settings))
+        self._executions: InFlight[pb.ExecuteResult] = InFlight()
         self._warm = False
 
     async def start(self) -> None:
@@ -240,7 +243,7 @@ class RewardCore:
         return await self._tests.keep(tests)
 
     async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
-        """Runs a program on each input and judges nothing.
+        """Runs a program on each input and judges nothing; the same work under way is not done twice.
 
         Raises RequestError for a wrong request, SandboxError for a fault of the service.
         """
@@ -250,9 +253,15 @@ class RewardCore:
         started = time.monotonic()
         estimate = cost.of_program(request.language, len(request.stdin), applied)
         with self._admission.enter(caller.current(), request.run, estimate, request.ByteSize()) as ticket:
-            result = await _attempts(
-                lambda: _known(lambda: execution.execute(self.sandbox, request, applied), "language")
+            shared = await self._executions.join(
+                _work_of(request),
+                lambda: _attempts(
+                    lambda: _known(lambda: execution.execute(self.sandbox, request, applied), "language")
+                ),
             )
+        result = pb.ExecuteResult()
+        result.CopyFrom(shared)
+        result.id = request.id
         result.timing.total_seconds = time.monotonic() - started
         result.timing.queue_seconds = ticket.waited_seconds
         return result
@@ -319,6 +328,15 @@ def _complete_timing(verdict: pb.Verdict, total_seconds: float, ticket: Ticket) 
 def _check_extraction(policy: str) -> None:
     if policy and policy not in extraction.POLICIES:
         raise invalid("extraction", f"unknown policy {policy!r}; known: {', '.join(extraction.POLICIES)}")
+
+
+def _work_of(request: pb.ExecuteRequest) -> bytes:
+    """What is run, by hash, whoever asks for it."""
+    work = pb.ExecuteRequest()
+    work.CopyFrom(request)
+    work.ClearField("id")
+    work.ClearField("run")
+    return hashlib.sha256(work.SerializeToString(deterministic=True)).digest()
 
 
 async def _unknown_tests(digest: str) -> pb.Verdict:

@@ -17,7 +17,6 @@ import re
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -25,6 +24,7 @@ from typing import Any
 from sandbox import syscalls
 from server.config import Settings, split_address
 from server.errors import StartupError
+from server.scratch import held_directory
 
 _SERVING = re.compile(rb"serving http=\S+ grpc=\S+\n")
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
@@ -78,8 +78,8 @@ def flags(settings: Settings) -> list[str]:
 
 async def serve(settings: Settings) -> int:
     """Serves until a signal and every front has drained; the exit code of the first that could not start."""
-    with _reserved(settings) as settled, _test_sets(settled) as settled:
-        fronts = [_Front(number, part) for number, part in enumerate(parts(settled))]
+    with _reserved(settings) as settled, _test_sets(settled) as (settled, locks):
+        fronts = [_Front(number, part, locks) for number, part in enumerate(parts(settled))]
         stop = asyncio.Event()
         _pass_signals_on(fronts, stop)
         try:
@@ -124,13 +124,15 @@ def _reserved(settings: Settings) -> Iterator[Settings]:
 
 
 @contextlib.contextmanager
-def _test_sets(settings: Settings) -> Iterator[Settings]:
-    """A directory for all fronts: a set is sent over one connection, and named over another."""
+def _test_sets(settings: Settings) -> Iterator[tuple[Settings, tuple[int, ...]]]:
+    """A directory for all fronts, and its locks: what one connection sends, another one names."""
     if settings.test_sets_directory not in ("", "none"):
-        yield settings
+        yield settings, ()
         return
-    with tempfile.TemporaryDirectory(prefix="reward-test-sets-") as directory:
-        yield replace(settings, test_sets_directory=directory, test_sets_disk_bytes=settings.test_sets_bytes)
+    with held_directory("reward-test-sets-") as (directory, lock):
+        budget_bytes = settings.test_sets_bytes
+        found = replace(settings, test_sets_directory=str(directory), test_sets_disk_bytes=budget_bytes)
+        yield found, (lock,)
 
 
 @dataclass
@@ -139,13 +141,14 @@ class _Front:
 
     number: int
     settings: Settings
+    locks: tuple[int, ...] = ()  # descriptors that it holds as long as it lives
     process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> int:
         """Starts it and waits until it serves: 0. The exit code of one that ended before."""
         command = (sys.executable, "-m", "server.fronts", str(os.getpid()), "serve", *flags(self.settings))
         self.process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, start_new_session=True
+            *command, stdout=asyncio.subprocess.PIPE, start_new_session=True, pass_fds=self.locks
         )
         assert self.process.stdout is not None
         line = await self.process.stdout.readline()

@@ -11,6 +11,7 @@ kept in NAME.response, without what differs from run to run (`tests.clients.exch
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 import sys
@@ -73,7 +74,7 @@ def open_instruct(path: str, program: str, tests: list[Any]) -> Call:
 
 
 def open_r1(language: str, program: str, checker: str = "") -> Call:
-    """open-r1 1416fa0c, competitive_programming: `score_single_test_case` and `PistonClient.send_execute`."""
+    """open-r1 2de7e226, competitive_programming: `score_single_test_case` and `PistonClient.send_execute`."""
     suffix = "python" if language == "cf_python3" else "cpp"
     checkers = [{"name": "checker.py", "content": checker}] if checker else []
     limits = "TIME_LIMIT=2.0\nMEMORY_LIMIT=256.0\nINPUT_MODE=stdio"
@@ -84,13 +85,13 @@ def open_r1(language: str, program: str, checker: str = "") -> Call:
         {"name": "correct_output.txt", "content": "6\n"},
         {"name": "grader_config", "content": limits},
     ]
-    body = {"files": files, "run_timeout": 12_000.0, "language": language, "version": "*"}
+    body = {"files": files, "run_timeout": 5_000.0, "language": language, "version": "*"}
     return with_aiohttp("/api/v2/execute", body, headers=JSON)
 
 
 def ms_swift(program: str) -> Call:
-    """ms-swift 3602360a, examples/train/grpo/plugin/plugin.py: `CodeRewardByJudge0`."""
-    body = {"source_code": program, "language_id": 71, "stdin": "3\n", "expected_output": "6\n"}
+    """ms-swift 3602360a, plugin.py of its GRPO examples: `CodeRewardByJudge0`, which keeps a line end."""
+    body = {"source_code": f"{program}\n", "language_id": 71, "stdin": "3\n", "expected_output": "6\n"}
     return with_aiohttp("/submissions/?wait=true", body, headers=JSON)
 
 
@@ -98,6 +99,13 @@ def skyrl_agent(program: str) -> Call:
     """SkyRL a9564572, coder1/sandboxfusion_exec.py: `code_exec_sandboxfusion`."""
     body = {"language": "python", "code": program, "stdin": "3\n", "run_timeout": 30}
     return with_requests("/run_code", body)
+
+
+def skyrl_agent_solution(program: str, tests: str) -> Call:
+    """The same function of its descendants: tests that import the program from a file."""
+    files = {"solution.py": base64.b64encode(program.encode()).decode()}
+    body = {"language": "python", "code": tests, "stdin": None, "run_timeout": 30, "memory_limit_MB": 1024}
+    return with_requests("/run_code", {**body, "files": files})
 
 
 def tinker_cookbook(program: str) -> Call:
@@ -135,6 +143,9 @@ CALLS: dict[str, Call] = {
     "ms_swift_wrong": ms_swift(TRIPLE),
     "skyrl_agent_success": skyrl_agent(DOUBLE),
     "skyrl_agent_failed": skyrl_agent("import sys\nprint(input())\nsys.exit(3)"),
+    "skyrl_agent_solution": skyrl_agent_solution(
+        "def double(n):\n    return 2 * n", "from solution import double\nassert double(3) == 6\nprint('ok')"
+    ),
     "tinker_cookbook": tinker_cookbook("print(open('data.txt').read(), end='')"),
     "code_judge": code_judge(DOUBLE, "print(input(), 1 / 0)"),
 }

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import Metric
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import ErrorCode
@@ -25,6 +26,7 @@ from server.metrics import Metrics
 from tests.wire.conftest import Server, started
 
 pytestmark = pytest.mark.timeout(1200)
+GRID_COLUMNS = 24  # of a Grafana dashboard
 
 MATH = {"id": "m", "completion": r"so \boxed{\frac{1}{2}}", "math": {"gold": ["0.5"]}}
 
@@ -71,6 +73,63 @@ def test_every_status_and_code_of_a_query_exists(repository: Path) -> None:
     known = {"status": set(pb.Status.keys()), "code": {code.name for code in ErrorCode}}
     for label, values in found:
         assert set(values.split("|")) <= known[label]
+
+
+def test_every_label_of_the_dashboard_is_one_of_its_metric(repository: Path) -> None:
+    metrics = Metrics(lambda: 0, lambda: {"cache.hit": 1, "workers.call": 1})
+    known = {
+        name: {"instance", "le", *labels}
+        for family in metrics.registry.collect()
+        for name in samples({family.name: family.type}) | {f"{family.name}_total"}
+        for labels in (_labels_of(metrics, family),)
+    }
+    for target in targets(repository):
+        for name in re.findall(r"\breward_\w+", target["expr"]):
+            grouped = {
+                part for group in re.findall(r"by \(([^)]*)\)", target["expr"]) for part in group.split(", ")
+            }
+            matched = set(re.findall(r"(\w+)[!=]?[=~]+\"", target["expr"]))
+            shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert grouped | matched | shown <= known[name], target["expr"]
+
+
+def _labels_of(metrics: Metrics, family: Metric) -> set[str]:
+    """Those of its samples, and where there is none yet, those that its owner was made with."""
+    owners = (owner for owner in vars(metrics).values() if getattr(owner, "_name", None) == family.name)
+    declared = {
+        label for owner in owners for label in getattr(owner, "_labelnames", getattr(owner, "_labels", ()))
+    }
+    return declared | {label for sample in family.samples for label in sample.labels}
+
+
+def test_every_panel_of_the_dashboard_has_its_place(repository: Path) -> None:
+    dashboard = json.loads((repository / "docker/grafana/dashboards/reward-server.json").read_text())
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= GRID_COLUMNS, panel["title"]
+        taken |= cells
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_every_panel_asks_the_source_that_is_provisioned(repository: Path) -> None:
+    sources = yaml.safe_load(
+        (repository / "docker/grafana/provisioning/datasources/prometheus.yaml").read_text()
+    )
+    known = {source["uid"] for source in sources["datasources"]}
+    assert {target["datasource"]["uid"] for target in targets(repository)} <= known
+
+
+@pytest.mark.toolchain("promtool")
+def test_promtool_reads_every_query_of_the_dashboard(repository: Path, tmp_path: Path) -> None:
+    queries = [target["expr"].replace("$__rate_interval", "1m") for target in targets(repository)]
+    rules = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(queries)]
+    (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+    command = ["promtool", "check", "rules", "queries.yml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.toolchain("promtool")

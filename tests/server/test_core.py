@@ -63,6 +63,27 @@ async def test_files_that_do_not_fit_are_the_tasks_fault() -> None:
     assert not verdict.HasField("reward")
 
 
+async def test_the_same_execution_under_way_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred long runs of one program would otherwise outlast every client; each keeps its own id."""
+    core, may_end, sources = RewardCore(Settings()), asyncio.Event(), []
+
+    async def execute(sandbox: object, request: pb.ExecuteRequest, applied: Limits) -> pb.ExecuteResult:
+        sources.append(request.source)
+        await may_end.wait()
+        return pb.ExecuteResult(id=request.id, runs=[pb.Execution(stdout=request.source.encode())])
+
+    monkeypatch.setattr(core.sandbox, "language", lambda name: None)
+    monkeypatch.setattr(core_module.execution, "execute", execute)
+    asked = [("1", "a"), ("2", "a"), ("3", "b")]
+    requests = [pb.ExecuteRequest(id=n, run=n, language="python", source=source) for n, source in asked]
+    waiting = [asyncio.create_task(core.execute(request)) for request in requests]
+    await asyncio.sleep(0.01)
+    may_end.set()
+    results = await asyncio.gather(*waiting)
+    assert [(result.id, result.runs[0].stdout.decode()) for result in results] == asked
+    assert sources == ["a", "b"]
+
+
 async def test_unknown_tests_are_an_answer_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     core = RewardCore(Settings())
     monkeypatch.setattr(core.sandbox, "language", lambda name: None)

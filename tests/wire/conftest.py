@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +41,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def started(*flags: str) -> Iterator[Server]:
+def started(*flags: str, program: Sequence[str] = ("server",)) -> Iterator[Server]:
     """A server process on free ports; killed at the end if it has not ended by itself."""
     command = [
         sys.executable,
         "-m",
-        "server",
+        *program,
         "serve",
         "--http",
         "127.0.0.1:0",

@@ -24,9 +24,12 @@ from server.faces.http_body import json_response, read_body, while_connected
 from server.faces.service import RewardService, deadline_in, within
 
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.05, 1.0
+# A client that is told to try again does so after 1 to 3 s, and finds its work where it was.
+_LINGER_SECONDS = 5.0
 _START_SECONDS = 5.0  # the shortest patience of a client, SkyRL's for short programs, is little longer
 _WAITED_SECONDS: ContextVar[float] = ContextVar("waited_seconds", default=0.0)
 _NOT_NOW = (ErrorCode.QUEUE_FULL, ErrorCode.INTERNAL)
+_UNDER_WAY: set[asyncio.Task[Any]] = set()  # the loop itself keeps no hold of a task
 _RETRYABLE = (pb.INTERNAL_ERROR, pb.OVERLOADED, pb.CANCELLED)
 
 T = TypeVar("T")
@@ -107,13 +110,14 @@ async def hold(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
 
     Raises RequestError DEADLINE_EXCEEDED when `seconds` are over, or at once when
     the server is going; other RequestErrors pass. What the server's start took counts as well.
+    What had begun goes on for some seconds: the client's next try joins it and does not start from nothing.
     """
     deadline = deadline_in(seconds - _WAITED_SECONDS.get())
     assert deadline is not None
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return await within(deadline, _as_coroutine(attempt))
+            return await _lingering(attempt, deadline)
         except RequestError as error:
             _stop_if_cancelled()
             if error.code is ErrorCode.DRAINING:
@@ -125,6 +129,29 @@ async def hold(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
                 raise RequestError(ErrorCode.DEADLINE_EXCEEDED, message) from None
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LAST_PAUSE_SECONDS)
+
+
+async def _lingering(attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
+    """The attempt's result; past the deadline it is left alone for a while, a client that leaves ends it."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(within(deadline + _LINGER_SECONDS, _as_coroutine(attempt)))
+    _UNDER_WAY.add(task)
+    task.add_done_callback(_ended)
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await asyncio.shield(task)
+    except TimeoutError:
+        raise RequestError(ErrorCode.DEADLINE_EXCEEDED, "the caller's deadline passed") from None
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        raise
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _UNDER_WAY.discard(task)
+    if not task.cancelled():
+        task.exception()  # marks it as seen: nobody may be waiting any more
 
 
 async def until_started(service: RewardService) -> None:

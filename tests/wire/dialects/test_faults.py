@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.wire import slow_disk
 from tests.wire.clients import HttpClient
 from tests.wire.conftest import Server, started
 from tests.wire.test_kills import jails, kill, launchers, programs
@@ -167,24 +171,54 @@ async def kill_all(server: Server, victims: Callable[[int], list[int]]) -> None:
         await asyncio.sleep(0.02)  # another process has no event for us
 
 
+@dataclass
+class Killable(Server):
+    """A server of our own; its disk is slow while the file `slow` exists."""
+
+    slow: Path = Path()
+
+
 @pytest.fixture(scope="module")
-def killable() -> Iterator[Server]:
+def killable() -> Iterator[Killable]:
     if os.environ.get("REWARD_SERVER_TEST_HTTP"):
         pytest.skip(
             "REWARD_SERVER_TEST_HTTP is set: these tests kill processes of a server they start themselves"
         )
-    with started("--languages", "python") as server:
-        yield server
+    with tempfile.TemporaryDirectory() as place:
+        slow = Path(place) / "slow"
+        sets = ("--test-sets-directory", f"{place}/sets", "--test-sets-bytes", "100")
+        with started("--languages", "python", *sets, program=("tests.wire.slow_disk", str(slow))) as server:
+            yield Killable(server.http, server.grpc, server.process, slow)
 
 
 @pytest.fixture(scope="module")
-def after_killed_jails(killable: Server) -> dict[str, float | BaseException]:
+def after_killed_jails(killable: Killable) -> dict[str, float | BaseException]:
     return asyncio.run(rewards_under(killable, lambda: kill_all(killable, jails), "jails"))
 
 
 @pytest.fixture(scope="module")
-def after_killed_launchers(killable: Server) -> dict[str, float | BaseException]:
+def after_killed_launchers(killable: Killable) -> dict[str, float | BaseException]:
     return asyncio.run(rewards_under(killable, lambda: kill_all(killable, launchers), "launchers"))
+
+
+@pytest.fixture(scope="module")
+def on_a_slow_disk(killable: Killable) -> dict[str, float | BaseException]:
+    """Also of a client whose tests are only on that disk: the memory has room for one of the two sets."""
+    found: dict[str, float | BaseException] = {}
+
+    async def by_hash() -> None:
+        client = HttpClient(killable.http)
+        cases = [{"input": "3", "output": "6"}]
+        kept = [await client.put_tests({"stdio": {"cases": cases * count}}) for count in (9, 10)]
+        task = {"language": "python", "tests_hash": kept[0]["hash"]}
+        judged = await client.verify({"completion": f"```python\n{program(0, 'hash')}\n```", "code": task})
+        found["by_hash"] = judged["reward"]
+        await client.close()
+
+    slow_disk.arm(killable.slow)
+    found |= asyncio.run(rewards_under(killable, by_hash, "disk"))
+    found["slow"] = slow_disk.disarm(killable.slow)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +273,18 @@ def test_a_full_queue_lowers_no_reward(after_full_queue: dict[str, float | BaseE
     assert after_full_queue[name] == 1.0
 
 
+@pytest.mark.parametrize("name", [*NAMES, "by_hash"])
+def test_a_slow_disk_lowers_no_reward(on_a_slow_disk: dict[str, float | BaseException], name: str) -> None:
+    assert on_a_slow_disk[name] == 1.0
+
+
+def test_the_disk_was_slow(on_a_slow_disk: dict[str, float | BaseException]) -> None:
+    """Two sets were written and one was read."""
+    assert float(str(on_a_slow_disk["slow"])) >= 3
+
+
 @pytest.mark.timeout(240)  # below what any dialect holds the longest of these requests for
-async def test_clients_that_leave_take_their_programs_with_them(killable: Server) -> None:
+async def test_clients_that_leave_take_their_programs_with_them(killable: Killable) -> None:
     assert killable.process is not None
     async with httpx.AsyncClient(base_url=f"http://{killable.http}", timeout=PATIENCE_SECONDS) as web:
 

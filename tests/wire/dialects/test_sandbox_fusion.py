@@ -98,6 +98,12 @@ def test_files_go_in_and_out(web: httpx.Client) -> None:
     assert answer["files"] == {"out.txt": base64.b64encode(b"ABC").decode()}
 
 
+def test_files_beside_a_python_program_can_be_imported(web: httpx.Client) -> None:
+    files = {"solution.py": base64.b64encode(b"def double(n):\n    return 2 * n\n").decode()}
+    answer = run_code(web, "from solution import double\nprint(double(3))", files=files)
+    assert answer["run_result"]["stdout"] == "6\n", answer
+
+
 def test_an_unknown_language_is_422(web: httpx.Client) -> None:
     answer = web.post("/run_code", json={"code": "x", "language": "cobol"})
     assert answer.status_code == 422

@@ -8,7 +8,9 @@ import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import ErrorCode, RequestError
+from server.faces.dialects import common
 from server.faces.dialects.common import Context, gather, hold
+from server.verify.sharing import InFlight
 from tests.server.stub_core import StubCore
 
 
@@ -37,7 +39,10 @@ async def test_patience_ends_in_the_one_code_that_means_late() -> None:
     assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
 
 
-async def test_work_that_outlasts_the_patience_is_cancelled() -> None:
+async def test_work_that_outlasts_the_patience_is_cancelled_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(common, "_LINGER_SECONDS", 0.01)
     cancelled = asyncio.Event()
 
     async def endless() -> None:
@@ -49,6 +54,40 @@ async def test_work_that_outlasts_the_patience_is_cancelled() -> None:
     with pytest.raises(RequestError) as caught:
         await hold(endless, 0.05)
     assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
+    await cancelled.wait()
+
+
+async def test_the_next_try_finds_its_work_where_it_was() -> None:
+    in_flight, may_end, begun = InFlight[int](), asyncio.Event(), 0
+
+    async def work() -> int:
+        nonlocal begun
+        begun += 1
+        await may_end.wait()
+        return begun
+
+    with pytest.raises(RequestError, match="deadline"):
+        await hold(lambda: in_flight.join(b"k", work), 0.05)
+    again = asyncio.create_task(hold(lambda: in_flight.join(b"k", work), 600))
+    await asyncio.sleep(0)
+    may_end.set()
+    assert await again == 1
+
+
+async def test_a_client_that_leaves_ends_its_work_at_once() -> None:
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    holding = asyncio.create_task(hold(endless, 600))
+    await begun.wait()
+    holding.cancel()
+    await asyncio.wait([holding])
     assert cancelled.is_set()
 
 
