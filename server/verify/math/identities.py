@@ -195,7 +195,7 @@ class _Reader:
             return inside
         if word.isdigit() and len(word) > 1:  # \frac12 is 1/2: an argument without braces is one digit
             self._tokens[self._next : self._next + 1] = [word[0], word[1:]]
-        elif not (word.isdigit() or (word.isalpha() and len(word) == 1)):
+        elif not (word.isdigit() or word == PI or (word.isalpha() and len(word) == 1)):
             raise Unread
         return _leaf(self._take())
 
@@ -418,6 +418,15 @@ def proportional(one: Node, other: Node) -> bool:
         raise Undefined
     here, there = (field.quotient(value_of(one, field), value_of(other, field)) for field in _POINTS)
     return bool(here == there != 0)
+
+
+def sign_of_ratio(one: Node, other: Node) -> int:
+    """1 or -1, of two expressions that differ by a real factor; raises Undefined where it is not known."""
+    field = Decimals()
+    try:
+        return 1 if value_of(one, field) * value_of(other, field) > 0 else -1
+    except DecimalException:
+        raise Undefined from None
 
 
 def _compare_decimals(one: Node, other: Node) -> bool | None:

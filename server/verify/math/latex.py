@@ -15,7 +15,10 @@ _UNICODE = str.maketrans(
         "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "≈": r"\approx ", "√": r"\sqrt ",
         "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "²": "^2", "³": "^3",
         "\u00a0": " ", "\u2009": " ", "\u202f": " ", "％": "%", "，": ",", "∅": r"\emptyset ",
+        "—": "-", "‐": "-", "‑": "-", "\u200b": "", "\u2060": "", "\ufeff": "", "＝": "=", "＋": "+",
+        "．": ".", "－": "-", "／": "/", "（": "(", "）": ")", "：": ":",
     }
+    | {chr(ord("０") + digit): str(digit) for digit in range(10)}
 )  # fmt: skip
 
 # As JSON shows LaTeX; a row of a matrix does not begin with any of these.
@@ -43,6 +46,9 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (_ESCAPED_TWICE, r"\\"),
         (r"(?<!\\)\\[()\[\]]", " "),  # \( \) \[ \]
         (r"^\s*\*\*(.*)\*\*\s*\.?\s*$", r"\1"),  # **bold**
+        (r"^\s*`([^`]*)`\s*$", r"\1"),  # `code`
+        (r"\\(?:text)?color\s*\{[a-zA-Z]*\}", ""),
+        (r"(?<!\.)\.\.\.(?!\.)|\\c?dots(?![a-zA-Z])", r"\\ldots "),
         (r"(?<!\\)\$", " "),
         (r"(?<!\\)\\!\s*", ""),
         (r"^\s*\\?([\"'])([^\"']*[^\"'\\])\\?\1\s*$", r"\2"),  # "quoted"
@@ -57,6 +63,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])", ""),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
         (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+        (r"\\binom\s*(\d)\s*(\d)", r"\\binom{\1}{\2}"),
+        (r"\\frac\s*\\pi(?![a-zA-Z])\s*", r"\\frac{\\pi}"),
         (r"\{([^{}]*)\\choose(?![a-zA-Z])([^{}]*)\}", r"\\binom{\1}{\2}"),
         (r"\\[bp]mod(?![a-zA-Z])", r"\\mod "),
         (r"\\pm\s*0(?![\d.])", ""),
@@ -93,7 +101,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     )
 )
 # Without any of these only white space can need rewriting.
-_MARKUP = re.compile(r"[\\$*{}%~\"'^_]|[<>!]=|[a-z]{4}")
+_MARKUP = re.compile(r"[\\$*{}%~\"'^_`]|\.\.|[<>!]=|[a-z]{4}")
 _OUTER_WRAPPER = re.compile(r"(?:\\boxed|\\fbox)?\s*\{(?P<inner>.*)\}", re.DOTALL)
 _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9.]) | (?![A-Za-z0-9.])")
 _BRACKET = re.compile(r"\\[{}]|\\[a-zA-Z]+|\\.|[\[\](){}]", re.DOTALL)

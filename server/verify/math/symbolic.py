@@ -31,7 +31,7 @@ _CONFIG = NormalizationConfig(
     basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
 )
 _UNEVALUATED = re.compile(
-    r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap|mod)(?![a-zA-Z])|\\frac\{d\}"
+    r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap|mod)(?![a-zA-Z])|\\frac\{d\}|\\begin\{[vV]matrix\}"
 )
 _NOT_READ = re.compile(
     r"\\[lc]?dots|\.\.|:|\\(?:forall|exists|text|underline|overline|boxed|cases)"
@@ -139,7 +139,17 @@ def parse(text: str) -> Any:
         return None
     if isinstance(parsed, sympy.MatrixExpr):
         return parsed.doit()
-    return parsed.subs({_REAL: sympy.I, _IMAGINARY: sympy.I}) if isinstance(parsed, sympy.Expr) else parsed
+    if isinstance(parsed, sympy.Expr):
+        return _with_real_roots(parsed.subs({_REAL: sympy.I, _IMAGINARY: sympy.I}))
+    return parsed
+
+
+def _with_real_roots(expression: sympy.Expr) -> sympy.Expr:
+    """`expression` with each odd root of a negative number as the real one: the cube root of -8 is -2."""
+    return expression.replace(
+        lambda part: part.is_Pow and part.base.is_negative and part.exp.is_Rational and part.exp.q % 2 == 1,
+        lambda part: (-1) ** part.exp.p * (-part.base) ** part.exp,
+    )
 
 
 def _equal_expressions(gold: Any, answer: Any, places: int) -> str | None:
