@@ -6,16 +6,22 @@ The same rules as in a worker (`judge`), with an algebra that knows numbers and 
 
 from __future__ import annotations
 
+import re
+
 from server.verify.math import identities
 from server.verify.math.exact import ROUNDED_PLACES, equal_numbers
 from server.verify.math.identities import Node, Undefined
 from server.verify.math.intervals import Interval, interval_of
-from server.verify.math.judge import Judgement, judge
+from server.verify.math.judge import Judgement, UnreadableAnswer, judge
 from server.verify.math.latex import compact
 from server.verify.math.policy import DEFAULT, Policy
 from server.verify.math.tree import Answer, Expression, Infinity, Number, Relation, Scalar
 
 MAX_CHARACTERS = 2000
+NOT_READ = re.compile(  # by no computer algebra either
+    r"\\[lc]?dots|\.\.|:|\\(?:forall|exists|text|underline|overline|boxed|cases)"
+    r"|[\"'?_\\]\s*$|(?<![_^.\d])\d+ \d"
+)
 _SIGNS = {
     "=": "", "<": "<", r"\lt": "<", ">": ">", r"\gt": ">",
     "<=": "<=", r"\le": "<=", ">=": ">=", r"\ge": ">=",
@@ -51,6 +57,8 @@ class QuickAlgebra:
                 return "identical" if gold.negative == answer.negative else None
             case (Number(), Infinity()) | (Infinity(), Number()):
                 return None
+            case (_, Expression(text=text)) if NOT_READ.search(text):
+                raise UnreadableAnswer("the answer is no expression that can be read")
         if any(isinstance(side, Number) and side.places >= ROUNDED_PLACES for side in (gold, answer)):
             raise NeedsAlgebra  # it may be a rounded value
         return _equal_nodes(_node_of(gold), _node_of(answer))

@@ -23,7 +23,7 @@ from math_verify import verify
 
 from server.verify.math.exact import ROUNDED_PLACES
 from server.verify.math.judge import UnreadableAnswer, UnreadableGold
-from server.verify.math.quick import QUICK, NeedsAlgebra
+from server.verify.math.quick import NOT_READ, QUICK, NeedsAlgebra
 from server.verify.math.tree import Answer, Number, Scalar
 
 DIGITS = 30
@@ -32,10 +32,6 @@ _CONFIG = NormalizationConfig(
 )
 _UNEVALUATED = re.compile(
     r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap|mod)(?![a-zA-Z])|\\frac\{d\}|\\begin\{[vV]matrix\}"
-)
-_NOT_READ = re.compile(
-    r"\\[lc]?dots|\.\.|:|\\(?:forall|exists|text|underline|overline|boxed|cases)"
-    r"|[\"'?_\\]\s*$|(?<![_^.\d])\d+ \d"
 )
 _EXPONENT = re.compile(r"\^\s*\{?\s*(\d+)")
 MAX_SOLVED_EXPONENT = 6  # equations of a higher degree are compared, but never solved
@@ -126,7 +122,7 @@ def _read_answer(answer: Answer) -> Any:
 @lru_cache(maxsize=256)
 def parse(text: str) -> Any:
     """The sympy object that all of the normalised `text` is, or None."""
-    if not text or _NOT_READ.search(text):
+    if not text or NOT_READ.search(text):
         return None
     prepared = _ROOT.sub(r"\\sqrt{\1}", _BARE_FUNCTION.sub(r"\\\1 ", text))
     prepared = _SIDE.sub(r"^{\1}", prepared)
