@@ -201,8 +201,11 @@ def _judge_mathematics(gold: Answer, answer: Answer, algebra: Algebra) -> tuple[
 
 
 def _as_mathematics(answer: Answer) -> Answer:
-    """Words beside a gold that has none may still be a product of letters."""
-    return read_scalar(answer.text) if isinstance(answer, Text | Choice) else answer
+    """Words beside a gold that has none may still be a product of letters, and `\\text{e}` a letter."""
+    if not isinstance(answer, Text | Choice):
+        return answer
+    letter = _TEXT.sub(r"\1", answer.text).strip()
+    return read_scalar(letter if len(letter) == 1 else answer.text)
 
 
 def _check_gold(gold: Answer, algebra: Algebra) -> None:
