@@ -66,6 +66,16 @@ class Node:
         own = {self.name} if self.kind in {"symbol", "unknown"} else set()
         return own.union(*(part.symbols() for part in self.parts))
 
+    def letters(self) -> set[str]:
+        """The names of what stands for a value."""
+        own = {self.name} if self.kind == "symbol" else set()
+        return own.union(*(part.letters() for part in self.parts))
+
+    def functions(self) -> set[str]:
+        """The names of functions of which nothing is known."""
+        own = {self.name} if self.kind == "unknown" else set()
+        return own.union(*(part.functions() for part in self.parts))
+
     @property
     def is_constant(self) -> bool:
         """Whether it has no variable."""
@@ -211,8 +221,15 @@ class _Reader:
         if word in _FUNCTIONS:
             return self._function(word)
         if word in _UNKNOWN_FUNCTIONS and self._peek() == "(" and self._is_always_applied(word):
-            return Node("unknown", (self._atom(),), name=word)
+            return self._unknown(word)
         return _leaf(word)
+
+    def _unknown(self, name: str) -> Node:
+        """`f(x)` and `f(2)`; of more in parentheses it may be a factor, as in `h(a+b)`."""
+        inside = self._atom()
+        if inside.parts:
+            raise Unread
+        return Node("unknown", (inside,), name=name)
 
     def _is_always_applied(self, name: str) -> bool:
         return all(
@@ -526,6 +543,9 @@ _POINTS = (_RESIDUES, Residues(_RESIDUES.prime))
 
 def compare(one: Node, other: Node) -> bool | None:
     """Whether two expressions are equal; None where it cannot be told here."""
+    functions = one.functions() | other.functions()
+    if functions and functions & (one.letters() | other.letters()):
+        return None  # a function on one side, a factor on the other
     try:
         return bool(value_of(one, _RESIDUES) == value_of(other, _RESIDUES))
     except Undefined:
