@@ -28,7 +28,7 @@ from tests.server.verify.math.agreement import (
 )
 from tests.server.verify.math.explained import APART, BY_CHOICE, EXPLAINED, reason_of
 
-SAMPLED = 9
+SAMPLED = 6
 SYMMETRIC = 25
 WHOLE = Setting(
     "whole", "texts that were found; operators may stand on either side", {"unevaluated": "accepted"}
