@@ -27,6 +27,11 @@ _MIXED = re.compile(rf"(?P<whole>\d+)\s*{_FRACTION}", re.ASCII)
 _MIXED_SLASH = re.compile(r"(?P<whole>\d+)\s+(?P<numerator>\d+)\s*/\s*(?P<denominator>\d+)", re.ASCII)
 _SCIENTIFIC = re.compile(rf"(?P<mantissa>{_DECIMAL}){_TIMES_TEN}", re.ASCII)
 _REPEATING = re.compile(r"(?P<head>\d*\.\d*)\s*\\overline\s*\{\s*(?P<period>\d+)\s*\}", re.ASCII)
+_WORDED = re.compile(
+    rf"(?P<mantissa>{_DECIMAL})\s*(?:\\text\s*\{{\s*)?(?P<word>thousand|million|billion|trillion)\s*\}}?",
+    re.ASCII,
+)
+_WORDS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _FIRST = frozenset("0123456789.\\")  # how a number without its sign can begin
 _E_NOTATION = re.compile(rf"(?P<mantissa>{_DECIMAL})[eE](?P<exponent>[+-]?\d{{1,3}})", re.ASCII)
 
@@ -40,7 +45,7 @@ def read_number(text: str) -> Number | None:
     if body[:1] not in _FIRST:
         return None
     number = _read_plain(body) or _read_scientific(body) or _read_fraction(body) or _read_mixed(body)
-    number = number or _read_repeating(body) or _read_double_factorial(body)
+    number = number or _read_repeating(body) or _read_double_factorial(body) or _read_worded(body)
     if number is None or not negative:
         return number
     return Number(text, -number.value, number.kind, number.places)
@@ -92,6 +97,14 @@ def _read_double_factorial(text: str) -> Number | None:
     if not found:
         return None
     return Number(text, Fraction(math.prod(range(int(found.group(1)), 0, -2))), "double factorial")
+
+
+def _read_worded(text: str) -> Number | None:
+    """`1.5 million`."""
+    found = _WORDED.fullmatch(text)
+    if not found:
+        return None
+    return Number(text, _decimal(found["mantissa"]) * 10 ** _WORDS[found["word"]], "scientific")
 
 
 def _quotient(found: re.Match[str]) -> Number | None:

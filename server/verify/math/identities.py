@@ -1,14 +1,16 @@
 r"""Expressions compared without computer algebra: at a random point of a finite field, or in 60 digits.
 
-Read are numbers, letters, `+ - * / ^`, `\frac`, `\sqrt`, `\pi` and parentheses. Where LaTeX
-allows two readings (`1/2x`, `f(x)`, `3\frac12`, `x^10`) there is none here.
+Read are numbers, letters, `+ - * / ^`, `\frac`, `\sqrt`, `\pi`, parentheses, sines, logarithms and their
+like. Where LaTeX allows two readings (`1/2x`, `a(x)`, `3\frac12`, `x^10`, `\sin x y`) there is none here;
+`x(x+1)` is a product, as the letter stands for a value elsewhere, and `f`, `g` and `h` are functions of which
+nothing is known.
 
 A polynomial or rational function that differs from another at one point of a prime field
 is another; two of degree d that agree at a random point of a field of 2^61 elements differ
 with a probability of d/2^61 (Schwartz 1980, Zippel 1979). The prime and the point are
-drawn when the process starts, so that no answer can be made to fit them. Roots have no
-place in the field; such constants are compared as decimals, errors bounded by the largest
-value on the way.
+drawn when the process starts, so that no answer can be made to fit them. Roots and sines have no
+place in the field; they are compared as decimals at one positive point, errors bounded by the largest
+value on the way: what differs there is unequal, and constants that agree in 40 digits are equal.
 """
 
 from __future__ import annotations
@@ -28,14 +30,18 @@ IMAGINARY, EULER, PI = "i", "e", r"\pi"
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)"
-    r"|(?P<command>\\(?:frac|sqrt|cdot|times|pi|alpha|beta|gamma|delta|theta|lambda|mu|phi|omega)(?![a-zA-Z]))"
+    r"|(?P<command>\\(?:frac|sqrt|cdot|times|sin|cos|tan|cot|sec|csc|ln|log|exp|pi|alpha|beta|gamma|delta|theta|lambda|mu|phi|omega)(?![a-zA-Z]))"
     r"|(?P<letter>[a-zA-Z](?:_(?:[0-9a-zA-Z](?![0-9a-zA-Z])|\{[0-9a-zA-Z]{1,3}\}))?)"
     r"|(?P<sign>[-+*/^(){}]))",
     re.ASCII,
 )
 _MORE_THAN_A_PRODUCT = re.compile(r"(?<![a-zA-Z\\])(?:[a-zA-Z]{3}|(?:pi|ln|lg|or|if|no|is|in)(?![a-zA-Z]))")
 _TIMES = frozenset({"*", r"\cdot", r"\times"})
-_NOT_SYMBOLS = frozenset({r"\frac", r"\sqrt", r"\cdot", r"\times"})
+_FUNCTIONS = frozenset({r"\sin", r"\cos", r"\tan", r"\cot", r"\sec", r"\csc", r"\ln", r"\log", r"\exp"})
+_NOT_SYMBOLS = _FUNCTIONS | {r"\frac", r"\sqrt", r"\cdot", r"\times"}
+_UNKNOWN_FUNCTIONS = frozenset("fgh")
+_BEHIND_AN_ARGUMENT = _FUNCTIONS | {"", "+", "-", ")", "}"}
+_NO_POLYNOMIAL = frozenset({"root", "function", "unknown"})
 
 
 class Unread(Exception):
@@ -48,16 +54,27 @@ class Undefined(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operation on parts: "number", "symbol", "+", "*", "/", "-", "^" or "root"."""
+    """An operation on parts: "number", "symbol", "+", "*", "/", "-", "^", "root", "function" or "unknown"."""
 
     kind: str
     parts: tuple[Node, ...] = ()
     value: Fraction = Fraction(0)  # of a number; the exponent of a power
-    name: str = ""  # of a symbol
+    name: str = ""  # of a symbol or function
 
     def symbols(self) -> set[str]:
         """The names of all symbols, constants included."""
-        return {self.name} if self.kind == "symbol" else set().union(*(part.symbols() for part in self.parts))
+        own = {self.name} if self.kind in {"symbol", "unknown"} else set()
+        return own.union(*(part.symbols() for part in self.parts))
+
+    def letters(self) -> set[str]:
+        """The names of what stands for a value."""
+        own = {self.name} if self.kind == "symbol" else set()
+        return own.union(*(part.letters() for part in self.parts))
+
+    def functions(self) -> set[str]:
+        """The names of functions of which nothing is known."""
+        own = {self.name} if self.kind == "unknown" else set()
+        return own.union(*(part.functions() for part in self.parts))
 
     @property
     def is_constant(self) -> bool:
@@ -65,9 +82,18 @@ class Node:
         return self.symbols() <= {IMAGINARY, EULER, PI}
 
     @property
+    def has_function(self) -> bool:
+        """Whether it is made with one."""
+        return self.kind in {"function", "unknown"} or any(part.has_function for part in self.parts)
+
+    @property
     def is_polynomial(self) -> bool:
-        """Whether it is made without roots, negative powers, and divisors with a variable."""
-        if self.kind == "root" or self.value < 0 or (self.kind == "/" and not self.parts[1].is_constant):
+        """Whether it is made without roots, functions, negative powers, and divisors with a variable."""
+        if (
+            self.kind in _NO_POLYNOMIAL
+            or self.value < 0
+            or (self.kind == "/" and not self.parts[1].is_constant)
+        ):
             return False
         return all(part.is_polynomial for part in self.parts)
 
@@ -97,6 +123,12 @@ class _Reader:
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens
         self._next = 0
+        self._values = (
+            {  # letters that somewhere stand for themselves, and not before an argument
+                word for n, word in enumerate(tokens) if word[0].isalpha() and tokens[n + 1 : n + 2] != ["("]
+            }
+            - _UNKNOWN_FUNCTIONS
+        )
 
     def whole(self) -> Node:
         found = self._sum()
@@ -148,7 +180,9 @@ class _Reader:
         """Whether a factor follows without a sign; raises Unread where that may mean something else."""
         before = self._tokens[self._next - 1]
         if word == "(":
-            if before[0].isalpha() or (before[0] == "\\" and before not in _NOT_SYMBOLS):
+            if (before[0].isalpha() and before not in self._values) or (
+                before[0] == "\\" and before not in _NOT_SYMBOLS
+            ):
                 raise Unread  # f(x)
             return True
         if word[0].isdigit() or word[0] == "." or (word == r"\frac" and before[0].isdigit()):
@@ -184,7 +218,49 @@ class _Reader:
             return Node("/", (self._argument(), self._argument()))
         if word == r"\sqrt":
             return Node("root", (self._argument(),))
+        if word in _FUNCTIONS:
+            return self._function(word)
+        if word in _UNKNOWN_FUNCTIONS and self._peek() == "(" and self._is_always_applied(word):
+            return self._unknown(word)
         return _leaf(word)
+
+    def _unknown(self, name: str) -> Node:
+        """`f(x)` and `f(2)`; of more in parentheses it may be a factor, as in `h(a+b)`."""
+        inside = self._atom()
+        if inside.parts:
+            raise Unread
+        return Node("unknown", (inside,), name=name)
+
+    def _is_always_applied(self, name: str) -> bool:
+        return all(
+            self._tokens[n + 1 : n + 2] == ["("] for n, word in enumerate(self._tokens) if word == name
+        )
+
+    def _function(self, name: str) -> Node:
+        """A function of what is in brackets, or of a number, a letter, or a number and a letter."""
+        power = 1
+        if self._peek() == "^":
+            self._take()
+            power = self._exponent()
+        bracketed = self._peek() in {"(", "{"}
+        inside = (
+            self._argument() if self._peek() == "{" else self._atom() if bracketed else self._short_argument()
+        )
+        if power < 1 or self._peek() not in (
+            _BEHIND_AN_ARGUMENT | _TIMES if bracketed else _BEHIND_AN_ARGUMENT
+        ):
+            raise Unread  # an inverse; or it is not known where the argument ends
+        found = Node("function", (inside,), name=name)
+        return found if power == 1 else Node("^", (found,), Fraction(power))
+
+    def _short_argument(self) -> Node:
+        if self._peek() == r"\frac":
+            return self._atom()
+        word = self._take()
+        found = _leaf(word)
+        if found.kind == "number" and self._peek() not in _BEHIND_AN_ARGUMENT:
+            return Node("*", (found, _leaf(self._take())))
+        return found
 
     def _argument(self) -> Node:
         word = self._peek()
@@ -195,7 +271,7 @@ class _Reader:
             return inside
         if word.isdigit() and len(word) > 1:  # \frac12 is 1/2: an argument without braces is one digit
             self._tokens[self._next : self._next + 1] = [word[0], word[1:]]
-        elif not (word.isdigit() or (word.isalpha() and len(word) == 1)):
+        elif not (word.isdigit() or word == PI or (word.isalpha() and len(word) == 1)):
             raise Unread
         return _leaf(self._take())
 
@@ -241,27 +317,38 @@ class Field(Protocol):
     def root(self, radicand: Any) -> Any:
         """The square root."""
 
+    def function(self, name: str, argument: Any) -> Any:
+        """The value of one of `_FUNCTIONS`."""
+
+    def unknown(self, name: str, argument: Any) -> Any:
+        """The value of a function of which nothing is known but that it is one."""
+
 
 def value_of(node: Node, field: Field) -> Any:
     """The value of an expression in a field; raises Undefined."""
     parts = [value_of(part, field) for part in node.parts]
     match node.kind:
         case "number":
-            return field.number(node.value)
+            value = field.number(node.value)
         case "symbol":
-            return field.symbol(node.name)
+            value = field.symbol(node.name)
         case "+":
-            return field.sum(parts)
+            value = field.sum(parts)
         case "-":
-            return field.product(field.number(Fraction(-1)), parts[0])
+            value = field.product(field.number(Fraction(-1)), parts[0])
         case "*":
-            return field.product(*parts)
+            value = field.product(*parts)
         case "/":
-            return field.quotient(*parts)
+            value = field.quotient(*parts)
         case "^":
-            return field.power(parts[0], int(node.value))
+            value = field.power(parts[0], int(node.value))
+        case "root":
+            value = field.root(parts[0])
+        case "function":
+            value = field.function(node.name, parts[0])
         case _:
-            return field.root(parts[0])
+            value = field.unknown(node.name, parts[0])
+    return value
 
 
 class Residues:
@@ -306,6 +393,14 @@ class Residues:
         """None: which of the two roots is meant cannot be told."""
         raise Undefined
 
+    def function(self, name: str, argument: int) -> int:
+        """None: no function of these has a value in the field."""
+        raise Undefined
+
+    def unknown(self, name: str, argument: int) -> int:
+        """Drawn for each argument, as the coordinates are."""
+        return self.symbol(f"{name}({argument})")
+
 
 def _random_prime() -> int:
     while True:
@@ -331,12 +426,20 @@ def _root_of_minus_one(prime: int) -> int:
     return pow(base, (prime - 1) // 4, prime)
 
 
+_AS_QUOTIENTS = {  # of what, divided by what
+    r"\sin": ("sine", "one"), r"\cos": ("cosine", "one"), r"\tan": ("sine", "cosine"),
+    r"\cot": ("cosine", "sine"), r"\sec": ("one", "cosine"), r"\csc": ("one", "sine"),
+}  # fmt: skip
+
+
 class Decimals:
     """Real numbers in 60 digits, at one positive point drawn at random; made anew for each comparison."""
 
     DIGITS = 60
     _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459")
+    _HALF_PI = Context(prec=DIGITS).divide(_PI, Decimal(2))
     _SALT = secrets.token_bytes(16)
+    _LARGEST_ARGUMENT = 1000  # of a function, so that little of what is known of it is lost
 
     def __init__(self) -> None:
         self._context = Context(prec=self.DIGITS, Emax=100, Emin=-100)
@@ -389,6 +492,44 @@ class Decimals:
             raise Undefined
         return self._noted(self._context.sqrt(radicand))
 
+    def function(self, name: str, argument: Decimal) -> Decimal:
+        """The value of a sine, a logarithm or their like."""
+        if abs(argument) > self._LARGEST_ARGUMENT or self.largest > self._LARGEST_ARGUMENT**3:
+            raise Undefined
+        if name in {r"\ln", r"\log"}:
+            return self._logarithm(argument, 10 if name == r"\log" else None)
+        if name == r"\exp":
+            return self._noted(self._context.exp(argument))
+        sine, cosine = self._sine(argument), self._sine(self._context.add(argument, self._HALF_PI))
+        above, below = _AS_QUOTIENTS[name]
+        values = {"sine": sine, "cosine": cosine, "one": Decimal(1)}
+        return self.quotient(values[above], values[below]) if below != "one" else values[above]
+
+    def _logarithm(self, argument: Decimal, base: int | None) -> Decimal:
+        self._check_known(argument)
+        if argument < 0:
+            raise Undefined
+        natural = self._context.ln(argument)
+        return self._context.divide(natural, self._context.ln(Decimal(base))) if base else natural
+
+    def _sine(self, argument: Decimal) -> Decimal:
+        """By its series, within half a turn of zero."""
+        turn = self._context.multiply(self._HALF_PI, Decimal(4))
+        turns = self._context.divide(argument, turn).to_integral_value()
+        reduced = self._context.subtract(argument, self._context.multiply(turn, turns))
+        square = self._context.multiply(reduced, reduced)
+        total = term = reduced
+        for place in range(2, 100, 2):
+            term = self._context.divide(self._context.multiply(term, square), Decimal(-place * (place + 1)))
+            total = self._context.add(total, term)
+            if abs(term) < Decimal("1e-62"):
+                break
+        return total
+
+    def unknown(self, name: str, argument: Decimal) -> Decimal:
+        """None: a rounded argument may not be the same twice."""
+        raise Undefined
+
     def _check_known(self, value: Decimal) -> None:
         if abs(value) < self.largest * Decimal("1e-9"):
             raise Undefined
@@ -402,6 +543,9 @@ _POINTS = (_RESIDUES, Residues(_RESIDUES.prime))
 
 def compare(one: Node, other: Node) -> bool | None:
     """Whether two expressions are equal; None where it cannot be told here."""
+    functions = one.functions() | other.functions()
+    if functions and functions & (one.letters() | other.letters()):
+        return None  # a function on one side, a factor on the other
     try:
         return bool(value_of(one, _RESIDUES) == value_of(other, _RESIDUES))
     except Undefined:
@@ -418,6 +562,15 @@ def proportional(one: Node, other: Node) -> bool:
         raise Undefined
     here, there = (field.quotient(value_of(one, field), value_of(other, field)) for field in _POINTS)
     return bool(here == there != 0)
+
+
+def sign_of_ratio(one: Node, other: Node) -> int:
+    """1 or -1, of two expressions that differ by a real factor; raises Undefined where it is not known."""
+    field = Decimals()
+    try:
+        return 1 if value_of(one, field) * value_of(other, field) > 0 else -1
+    except DecimalException:
+        raise Undefined from None
 
 
 def _compare_decimals(one: Node, other: Node) -> bool | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from server.verify.math.intervals import interval_of
 from server.verify.math.latex import compact
 from server.verify.math.policy import DEFAULT, Policy, refusal, within_tolerance
 from server.verify.math.reading import (
@@ -26,6 +27,7 @@ from server.verify.math.reading import (
     renamed,
     with_decimal_comma,
 )
+from server.verify.math.regions import region_of, say_different_words
 from server.verify.math.tree import (
     UNORDERED,
     Answer,
@@ -105,6 +107,8 @@ def preferred(judgements: Sequence[Judgement]) -> Judgement:
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*\)?")
+_COORDINATES, _COEFFICIENTS = frozenset("xyz"), frozenset("abcd")
+_ARTICLE = re.compile(r"^(?:an?|the) (?!and )(?=[a-z]{2})| and(?= )")
 _HOURS, _MINUTES = re.compile(r"[01]?\d|2[0-4]"), re.compile(r"[0-5]\d")
 
 
@@ -113,7 +117,9 @@ def judge(gold_text: str, answer_text: str, algebra: Algebra, policy: Policy = D
     if policy is DEFAULT and _INTEGER.fullmatch(gold_text) and _INTEGER.fullmatch(answer_text):
         same = int(gold_text) == int(answer_text)  # most golds; worth not reading
         return Judgement("correct" if same else "incorrect", "integer", gold_text, answer_text)
-    gold, answer = read(gold_text, policy), read(answer_text, policy)
+    # Without its choices a text is the whole key under which its reading is kept: a policy is slow to hash.
+    choices = () if policy is DEFAULT else (policy,)
+    gold, answer = read(gold_text, *choices), read(answer_text, *choices)
     if policy.decimal_comma == "accepted":
         gold, answer = with_decimal_comma(gold, answer), with_decimal_comma(answer, gold)
     status, rule = _judge_read(gold, answer, algebra)
@@ -197,8 +203,11 @@ def _judge_mathematics(gold: Answer, answer: Answer, algebra: Algebra) -> tuple[
 
 
 def _as_mathematics(answer: Answer) -> Answer:
-    """Words beside a gold that has none may still be a product of letters."""
-    return read_scalar(answer.text) if isinstance(answer, Text | Choice) else answer
+    """Words beside a gold that has none may still be a product of letters, and `\\text{e}` a letter."""
+    if not isinstance(answer, Text | Choice):
+        return answer
+    letter = _TEXT.sub(r"\1", answer.text).strip()
+    return read_scalar(letter if len(letter) == 1 else answer.text)
 
 
 def _check_gold(gold: Answer, algebra: Algebra) -> None:
@@ -216,11 +225,13 @@ def _check_gold(gold: Answer, algebra: Algebra) -> None:
 
 
 def words(text: str) -> str:
-    """A text's words in lower case, without markup; a choice such as `(C)` is its letter."""
+    """A text's words in lower case, without markup, article and "and"; a choice `(C)` is its letter."""
     plain = _TEXT.sub(r" \1 ", text).strip()
     if choice := _CHOICE.fullmatch(plain):
         return choice.group(1).lower()
-    return " ".join(re.findall(r"[a-z0-9']+", plain.lower())) if "\\" not in plain else ""
+    if "\\" in plain:
+        return ""
+    return _ARTICLE.sub("", " ".join(re.findall(r"[a-z0-9']+", plain.lower())))
 
 
 # --- values and relations ------------------------------------------------------------------------
@@ -233,9 +244,13 @@ def _match(gold: Answer, answer: Answer, algebra: Algebra) -> str | None:
     have its own name and unit.
     """
     one, other = around(gold), around(answer)
-    if one.unit and other.unit and one.unit != other.unit:
+    if one.unit and other.unit and not _units_agree(one.unit, other.unit):
         return None
     if {Listed, PlusMinus} & {type(gold), type(answer)}:  # beside a list, `70,110` is two numbers
+        if {Union, Tuple, Relation} & {type(one.value), type(other.value)} and (
+            regions := _regions(one.value, other.value)
+        ):
+            return _match(*regions, algebra)
         return _match_values(as_list(one.value), as_list(other.value), algebra)
     if isinstance(one.value, Relation) or isinstance(other.value, Relation):
         return _match_relations(one, other, algebra)
@@ -245,6 +260,25 @@ def _match(gold: Answer, answer: Answer, algebra: Algebra) -> str | None:
     if rule is None and one.percent != other.percent:
         return _match_percent(one, other, algebra)
     return rule
+
+
+def _units_agree(one: str, other: str) -> bool:
+    """Degrees without a scale are those of any."""
+    return one == other or ("degree" in {one, other} and one[:6] == other[:6])
+
+
+def _regions(gold: Answer, answer: Answer) -> tuple[Answer, Answer] | None:
+    """A list of inequalities beside a set of numbers or an inequality, as the region that it is."""
+    one, other = region_of(gold), region_of(answer)
+    if (one is None) == (other is None):
+        return None
+    variables = {found[1] for found in (one, other) if found} | _variables(gold) | _variables(answer)
+    return (one[0] if one else gold, other[0] if other else answer) if len(variables) == 1 else None
+
+
+def _variables(answer: Answer) -> set[str]:
+    interval = interval_of(answer) if isinstance(answer, Relation) else None
+    return {interval.variable} if interval else set()
 
 
 def _names_agree(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
@@ -301,6 +335,8 @@ def _match_values(gold: Answer, answer: Answer, algebra: Algebra) -> str | None:
         case (Matrix(), Expression()) | (Expression(), Matrix()):
             return _match_matrices(gold.text, answer.text, algebra)
         case ((Listed() | SetOf() | PlusMinus()), (Listed() | SetOf() | PlusMinus())):
+            if say_different_words(gold, answer):
+                return None
             return _match_unordered(elements_of(gold), elements_of(answer), algebra)
         case Union(), Union():
             same = _match_unordered(elements_of(gold), elements_of(answer), algebra)
@@ -313,14 +349,24 @@ def _match_values(gold: Answer, answer: Answer, algebra: Algebra) -> str | None:
 
 
 def _in_one_form(gold: Answer, answer: Answer) -> tuple[Answer, Answer]:
-    """Both sides; a ratio beside a value as the quotient, a list of rows beside a matrix as one."""
+    """Both sides; a ratio beside a value as the quotient, a list of rows beside a matrix as one, a set of
+    one beside a value as its element."""
     if {type(gold), type(answer)} == {Matrix, Tuple}:
         return as_matrix(gold), as_matrix(answer)
     if isinstance(gold, Scalar) and isinstance(answer, Ratio):
         return gold, quotient(answer)
+    if isinstance(gold, Scalar) != isinstance(answer, Scalar):
+        gold, answer = _single(gold), _single(answer)
     if isinstance(gold, Ratio) and isinstance(answer, Scalar) and not _may_be_a_time(gold):
         return quotient(gold), answer
     return gold, answer
+
+
+def _single(answer: Answer) -> Answer:
+    """The element of a set of one; any other answer as it is."""
+    if isinstance(answer, SetOf) and len(answer.elements) == 1:
+        return around(answer.elements[0]).value
+    return answer
 
 
 def _may_be_a_time(ratio: Ratio) -> bool:
@@ -355,8 +401,13 @@ def _match_matrices(gold: str, answer: str, algebra: Algebra) -> str | None:
 
 
 def _parts(answer: Tuple | Matrix | Ratio | Listed) -> tuple[Answer, ...]:
-    """The elements in order."""
-    return elements_of(answer) if isinstance(answer, Listed) else answer.elements
+    """The elements in order; `y = 2, x = 1` in that of the names."""
+    if not isinstance(answer, Listed):
+        return answer.elements
+    names = [around(element).name for element in answer.elements]
+    if len(set(names)) == len(names) and (set(names) <= _COORDINATES or set(names) <= _COEFFICIENTS):
+        return tuple(sorted(answer.elements, key=lambda element: around(element).name))
+    return elements_of(answer)
 
 
 def _match_ordered(gold: Sequence[Answer], answer: Sequence[Answer], algebra: Algebra) -> str | None:

@@ -15,7 +15,10 @@ _UNICODE = str.maketrans(
         "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "≈": r"\approx ", "√": r"\sqrt ",
         "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "²": "^2", "³": "^3",
         "\u00a0": " ", "\u2009": " ", "\u202f": " ", "％": "%", "，": ",", "∅": r"\emptyset ",
+        "—": "-", "‐": "-", "‑": "-", "\u200b": "", "\u2060": "", "\ufeff": "", "＝": "=", "＋": "+",
+        "．": ".", "－": "-", "／": "/", "（": "(", "）": ")", "：": ":",
     }
+    | {chr(ord("０") + digit): str(digit) for digit in range(10)}
 )  # fmt: skip
 
 # As JSON shows LaTeX; a row of a matrix does not begin with any of these.
@@ -36,64 +39,75 @@ def _replacement(template: str) -> str | Callable[[re.Match[str]], str]:
     return lambda _: constant
 
 
-# Each pair is applied once, in this order; the order matters (`\!` joins digits before spaces go).
-_REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
-    (re.compile(pattern), _replacement(replacement))
-    for pattern, replacement in (
-        (_ESCAPED_TWICE, r"\\"),
-        (r"(?<!\\)\\[()\[\]]", " "),  # \( \) \[ \]
-        (r"^\s*\*\*(.*)\*\*\s*\.?\s*$", r"\1"),  # **bold**
-        (r"(?<!\\)\$", " "),
-        (r"(?<!\\)\\!\s*", ""),
-        (r"^\s*\\?([\"'])([^\"']*[^\"'\\])\\?\1\s*$", r"\2"),  # "quoted"
-        (r"(?<=[^\\])\\{1,2}\s*$", ""),  # a line break, or a half of one
-        (r"(?<=\d)\{,\}(?=\d)", ","),
-        (r"(?<=\d)\\[,;: ](?=\d{3}(?!\d))", ""),  # 1\,234
-        (r"(?<!\\)((?:\\\\)*)\\[,;:> ]", r"\1 "),
-        (r"\\q?quad(?![a-zA-Z])|(?<!\\)~", " "),
-        (r"\s+", " "),
-        (r"\\(?:left|right)\.", ""),
-        (r"\\(?:left|right)\s*(?=[{}])", r"\\"),  # \left{ is a slip for \left\{
-        (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])", ""),
-        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
-        (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
-        (r"\{([^{}]*)\\choose(?![a-zA-Z])([^{}]*)\}", r"\\binom{\1}{\2}"),
-        (r"\\[bp]mod(?![a-zA-Z])", r"\\mod "),
-        (r"\\pm\s*0(?![\d.])", ""),
-        (r"\\(?:text(?:rm|bf|it|sf|normal|up)|mbox|hbox)(?![a-zA-Z])", r"\\text"),
-        (r"\\(?:math(?:rm|bf|it|sf|normal)|boldsymbol|bm)\s*\{\s*([a-zA-Z]|[-+\d.,/]+)\s*\}", r" \1 "),
-        (r"\\math(?:rm|bf|it|sf|normal)(?=\s*\{)", r"\\text"),
-        (r"\\math(?:rm|bf|it|sf|normal)\s+([a-zA-Z])(?![a-zA-Z])", r" \1 "),
-        (r"\\text\s*\{\s*([-+]?[\d.,/]+)\s*\}", r" \1 "),
-        (r"\\lbrace(?![a-zA-Z])", r"\\{"),
-        (r"\\rbrace(?![a-zA-Z])", r"\\}"),
-        (r"\\le(?:q|qslant)(?![a-zA-Z])", r"\\le "),
-        (r"\\ge(?:q|qslant)(?![a-zA-Z])", r"\\ge "),
-        (r"\\neq(?![a-zA-Z])", r"\\ne "),
-        (r"\\varnothing(?![a-zA-Z])", r"\\emptyset "),
-        (r"\^\s*\{\s*\\circ\s*\}|\^\s*\\circ(?![a-zA-Z])|\\degree(?![a-zA-Z])", r"^\\circ "),
-        (r"(?<!\\)%", r"\\%"),
-        (r"\*\*", "^"),
-        (r"\\(end|begin)\{(?:[pb]|small)matrix\}", r"\\\1{matrix}"),
-        (r"\\begin\{array\}\s*\{[lcr|@ ]*\}", r"\\begin{matrix}"),
-        (r"\\end\{array\}", r"\\end{matrix}"),
-        (r"(?<=[a-zA-Z)}\s])!=", r"\\ne "),
-        (r"<=", r"\\le "),
-        (r">=", r"\\ge "),
-        (r"\\operatorname\s*\{\s*(gcd|lcm|max|min)\s*\}", r"\\\1 "),
+# Each is applied once, in this order, where the text has what its pattern cannot do without: to look for that
+# costs a tenth of the pattern. The order matters (`\!` joins digits before spaces go).
+_Rewrite = tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]]
+_REWRITES: tuple[_Rewrite, ...] = tuple(
+    (needed, re.compile(pattern), _replacement(replacement))
+    for needed, pattern, replacement in (
+        (r"\\", _ESCAPED_TWICE, r"\\"),
+        ("\\", r"(?<!\\)\\[()\[\]]", " "),  # \( \) \[ \]
+        ("**", r"^\s*\*\*(.*)\*\*\s*\.?\s*$", r"\1"),  # **bold**
+        ("`", r"^\s*`([^`]*)`\s*$", r"\1"),  # `code`
+        ("color", r"\\(?:text)?color\s*\{[a-zA-Z]*\}", ""),
+        ("...", r"(?<!\.)\.\.\.(?!\.)", r"\\ldots "),
+        ("dots", r"\\c?dots(?![a-zA-Z])", r"\\ldots "),
+        ("$", r"(?<!\\)\$", " "),
+        ("!", r"(?<!\\)\\!\s*", ""),
+        ("", r"^\s*\\?([\"'])([^\"']*[^\"'\\])\\?\1\s*$", r"\2"),  # "quoted"
+        ("\\", r"(?<=[^\\])\\{1,2}\s*$", ""),  # a line break, or a half of one
+        ("{,}", r"(?<=\d)\{,\}(?=\d)", ","),
+        ("\\", r"(?<=\d)\\[,;: ](?=\d{3}(?!\d))", ""),  # 1\,234
+        ("\\", r"(?<!\\)((?:\\\\)*)\\[,;:> ]", r"\1 "),
+        ("quad", r"\\q?quad(?![a-zA-Z])", " "),
+        ("~", r"(?<!\\)~", " "),
+        ("", r"\s+", " "),
+        ("t.", r"\\(?:left|right)\.", ""),
+        ("\\", r"\\(?:left|right)\s*(?=[{}])", r"\\"),  # \left{ is a slip for \left\{
+        ("\\", r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits)(?![a-zA-Z])", ""),
+        ("frac", r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        ("binom", r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+        ("binom", r"\\binom\s*(\d)\s*(\d)", r"\\binom{\1}{\2}"),
+        (r"\pi", r"\\frac\s*\\pi(?![a-zA-Z])\s*", r"\\frac{\\pi}"),
+        ("choose", r"\{([^{}]*)\\choose(?![a-zA-Z])([^{}]*)\}", r"\\binom{\1}{\2}"),
+        ("mod", r"\\[bp]mod(?![a-zA-Z])", r"\\mod "),
+        (r"\pm", r"\\pm\s*0(?![\d.])", ""),
+        ("\\", r"\\(?:text(?:rm|bf|it|sf|normal|up)|mbox|hbox)(?![a-zA-Z])", r"\\text"),
+        ("\\", r"\\(?:math(?:rm|bf|it|sf|normal)|boldsymbol|bm)\s*\{\s*([a-zA-Z]|[-+\d.,/]+)\s*\}", r" \1 "),
+        (r"\math", r"\\math(?:rm|bf|it|sf|normal)(?=\s*\{)", r"\\text"),
+        (r"\math", r"\\math(?:rm|bf|it|sf|normal)\s+([a-zA-Z])(?![a-zA-Z])", r" \1 "),
+        (r"\text", r"\\text\s*\{\s*([-+]?[\d.,/]+)\s*\}", r" \1 "),
+        ("lbrace", r"\\lbrace(?![a-zA-Z])", r"\\{"),
+        ("rbrace", r"\\rbrace(?![a-zA-Z])", r"\\}"),
+        (r"\le", r"\\le(?:q|qslant)(?![a-zA-Z])", r"\\le "),
+        (r"\ge", r"\\ge(?:q|qslant)(?![a-zA-Z])", r"\\ge "),
+        (r"\neq", r"\\neq(?![a-zA-Z])", r"\\ne "),
+        ("varnothing", r"\\varnothing(?![a-zA-Z])", r"\\emptyset "),
+        ("circ", r"\^\s*\{\s*\\circ\s*\}|\^\s*\\circ(?![a-zA-Z])", r"^\\circ "),
+        ("degree", r"\\degree(?![a-zA-Z])", r"^\\circ "),
+        ("%", r"(?<!\\)%", r"\\%"),
+        ("**", r"\*\*", "^"),
+        ("matrix", r"\\(end|begin)\{(?:[pb]|small)matrix\}", r"\\\1{matrix}"),
+        ("{array}", r"\\begin\{array\}\s*\{[lcr|@ ]*\}", r"\\begin{matrix}"),
+        ("{array}", r"\\end\{array\}", r"\\end{matrix}"),
+        ("!=", r"(?<=[a-zA-Z)}\s])!=", r"\\ne "),
+        ("<=", r"<=", r"\\le "),
+        (">=", r">=", r"\\ge "),
+        ("operatorname", r"\\operatorname\s*\{\s*(gcd|lcm|max|min)\s*\}", r"\\\1 "),
         (
+            "\\",
             r"\\operatorname\s*\{\s*a(?:r|rc)?(sin|cos|tan)h\s*\}|\\arc(sin|cos|tan)h(?![a-zA-Z])",
             r"\\ar\1\2h ",
         ),
-        (r"(?<![\\a-zA-Z])\\?(?:bar|overline)\s*\{\s*([a-zA-Z])\s*\}", r"\\bar{\1}"),
-        (rf"(?<![\\a-zA-Z])({_GREEK})(?![a-zA-Z])", r"\\\1 "),
-        (r"([_^])\s*\{\s*(\w)\s*\}", r"\1\2"),
-        (r"\^\s*(\w|\{[^{}]*\})\s*_\s*(\w|\{[^{}]*\})", r"_\2^\1"),
-        (r"\s+", " "),
+        ("{", r"(?<![\\a-zA-Z])\\?(?:bar|overline)\s*\{\s*([a-zA-Z])\s*\}", r"\\bar{\1}"),
+        ("", rf"(?<![\\a-zA-Z])({_GREEK})(?![a-zA-Z])", r"\\\1 "),
+        ("{", r"([_^])\s*\{\s*(\w)\s*\}", r"\1\2"),
+        ("^", r"\^\s*(\w|\{[^{}]*\})\s*_\s*(\w|\{[^{}]*\})", r"_\2^\1"),
+        ("", r"\s+", " "),
     )
 )
 # Without any of these only white space can need rewriting.
-_MARKUP = re.compile(r"[\\$*{}%~\"'^_]|[<>!]=|[a-z]{4}")
+_MARKUP = re.compile(r"[\\$*{}%~\"'^_`]|\.\.|[<>!]=|[a-z]{4}")
 _OUTER_WRAPPER = re.compile(r"(?:\\boxed|\\fbox)?\s*\{(?P<inner>.*)\}", re.DOTALL)
 _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9.]) | (?![A-Za-z0-9.])")
 _BRACKET = re.compile(r"\\[{}]|\\[a-zA-Z]+|\\.|[\[\](){}]", re.DOTALL)
@@ -105,8 +119,9 @@ def normalise(text: str) -> str:
     """`text` without delimiters, sizing, spacing commands, style and closing punctuation."""
     if not text.isascii():
         text = text.translate(_UNICODE)
-    for pattern, replacement in _REWRITES if _MARKUP.search(text) else (_REWRITES[-1],):
-        text = pattern.sub(replacement, text)
+    for needed, pattern, replacement in _REWRITES if _MARKUP.search(text) else (_REWRITES[-1],):
+        if needed in text:
+            text = pattern.sub(replacement, text)
     return _without_wrappers(_without_full_stop(text.strip()))
 
 

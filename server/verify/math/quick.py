@@ -6,16 +6,27 @@ The same rules as in a worker (`judge`), with an algebra that knows numbers and 
 
 from __future__ import annotations
 
+import re
+
 from server.verify.math import identities
 from server.verify.math.exact import ROUNDED_PLACES, equal_numbers
 from server.verify.math.identities import Node, Undefined
 from server.verify.math.intervals import Interval, interval_of
-from server.verify.math.judge import Judgement, judge
+from server.verify.math.judge import Judgement, UnreadableAnswer, judge
 from server.verify.math.latex import compact
 from server.verify.math.policy import DEFAULT, Policy
 from server.verify.math.tree import Answer, Expression, Infinity, Number, Relation, Scalar
 
 MAX_CHARACTERS = 2000
+NOT_READ = re.compile(  # by no computer algebra either
+    r"\\[lc]?dots|\.\.|:|\\(?:forall|exists|text|underline|overline|boxed|cases)"
+    r"|[\"'?_\\]\s*$|(?<![_^.\d])\d+ \d"
+)
+_SIGNS = {
+    "=": "", "<": "<", r"\lt": "<", ">": ">", r"\gt": ">",
+    "<=": "<=", r"\le": "<=", ">=": ">=", r"\ge": ">=",
+}  # fmt: skip
+_TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 class NeedsAlgebra(Exception):
@@ -46,14 +57,16 @@ class QuickAlgebra:
                 return "identical" if gold.negative == answer.negative else None
             case (Number(), Infinity()) | (Infinity(), Number()):
                 return None
+            case (_, Expression(text=text)) if NOT_READ.search(text):
+                raise UnreadableAnswer("the answer is no expression that can be read")
         if any(isinstance(side, Number) and side.places >= ROUNDED_PLACES for side in (gold, answer)):
             raise NeedsAlgebra  # it may be a rounded value
         return _equal_nodes(_node_of(gold), _node_of(answer))
 
     def related(self, gold: Answer, answer: Answer) -> str | None:
         """The rule by which two intervals or two equations are the same; None for intervals only."""
-        if _proportional(gold, answer):
-            return "same equation"
+        if same := _proportional(gold, answer):
+            return same
         one, other = interval_of(gold), interval_of(answer)
         if one is None or other is None or len({one.variable, other.variable} - {""}) > 1:
             raise NeedsAlgebra
@@ -73,7 +86,9 @@ class QuickAlgebra:
 
     def check_gold(self, gold: Answer) -> None:
         """Nothing if `gold` can be read here."""
-        _node_of(gold)
+        for part in gold.sides if isinstance(gold, Relation) else (gold,):
+            if not isinstance(part, Infinity):
+                _node_of(part)
 
     def is_constant(self, answer: Answer) -> bool:
         """Whether `answer` has no variable."""
@@ -96,21 +111,28 @@ def _check_order(interval: Interval) -> None:
         raise NeedsAlgebra
 
 
-def _proportional(gold: Answer, answer: Answer) -> bool:
-    """Whether two equations are the same up to a constant factor; False where that is not known."""
+def _proportional(gold: Answer, answer: Answer) -> str | None:
+    """The rule by which two relations are one up to a factor; None where that is not known."""
     one, other = _difference(gold), _difference(answer)
+    if one is None or other is None:
+        return None
     try:
-        return one is not None and other is not None and identities.proportional(one, other)
+        if not identities.proportional(one[0], other[0]):
+            return None
+        turned = identities.sign_of_ratio(one[0], other[0]) < 0 if one[1] or other[1] else False
     except Undefined:
-        return False
+        return None
+    if one[1] != (_TURNED.get(other[1], "") if turned else other[1]):
+        return None
+    return "same relation or set" if one[1] else "same equation"
 
 
-def _difference(answer: Answer) -> Node | None:
-    """One side of an equation minus the other, which is zero; None for anything else."""
+def _difference(answer: Answer) -> tuple[Node, str] | None:
+    """One side of a relation minus the other, and the sign that parts it from zero, empty for `=`."""
     match answer:
-        case Relation(sides=[left, right], signs=["="]):
+        case Relation(sides=[left, right], signs=[sign]) if sign in _SIGNS:
             try:
-                return Node("+", (_node_of(left), Node("-", (_node_of(right),))))
+                return Node("+", (_node_of(left), Node("-", (_node_of(right),)))), _SIGNS[sign]
             except NeedsAlgebra:
                 return None
     return None

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 from functools import lru_cache
 
-from server.verify.math import identities
+from server.verify.math import identities, regions
 from server.verify.math.exact import read_number
 from server.verify.math.guards import complexity_fault
 from server.verify.math.identities import Node, Unread
@@ -64,8 +65,20 @@ _BRACKETED_MATRIX = re.compile(r"[(\[]\s*(\\begin\s*\{matrix\}.*\\end\s*\{matrix
 _ROW, _CELL = re.compile(r"\\\\(?:\s*\[[^\]]*\])?"), re.compile(r"(?<!\\)&")
 _SIGN = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _ANGLES = re.compile(r"\\langle(?![a-zA-Z])(.*)\\rangle", re.DOTALL)
-_LETTER = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])")
+_NAME_OR_LETTER = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{3,}|(?:ln|lg|pi|or|cm)(?![a-zA-Z])|[a-zA-Z]")
+_CONSTANTS = frozenset("ei")
 _INFINITY = re.compile(r"(?P<sign>[-+]?)\s*\\infty")
+_NUMERAL_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
+)
+_NUMERALS = {word: value for value, word in enumerate(_NUMERAL_WORDS.split())}
+_WORDED = re.compile(r"(?:\\text\s*\{\s*)?[A-Za-z][a-z]{2,8}\s*\}?")
+_TO = re.compile(r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)")
+_NAMES_A_SET = re.compile(r"solution|[Rr]eal|set")
+_STYLE, _WORDS = re.compile(r"\\text(?![a-zA-Z])"), re.compile(r"[a-z]+|[^a-z\s{}]")
+_SET = re.compile(r"\\(?:emptyset|mathbb|R(?![a-zA-Z])|\{\s*\\\})")
+_WITHOUT = re.compile(r"(?P<whole>.+?)\s*(?:\\setminus|\\backslash|-)\s*\\\{(?P<points>.+)\\\}", re.DOTALL)
 _DECIMAL_COMMA = re.compile(r"(?P<whole>[-+]?\d+),(?P<places>\d+)")
 
 
@@ -78,7 +91,14 @@ def read(text: str, policy: Policy = DEFAULT) -> Answer:
         text = _LOGARITHM.sub(r"\\ln ", text)
     if policy.imaginary == "i_or_j":
         text = _J.sub("i", text)
-    return _read_whole(normalise(text))
+    return _read_whole(_respelled(normalise(text)))
+
+
+def _respelled(text: str) -> str:
+    """`3 to 4` as `3:4`, and `]1, 2[` as `(1, 2)`."""
+    if "to" in text:
+        text = _TO.sub(":", text)
+    return regions.without_turned_brackets(text) if "]" in text or text[-1:] == "[" else text
 
 
 def _read_whole(text: str) -> Answer:
@@ -88,9 +108,29 @@ def _read_whole(text: str) -> Answer:
         return TooComplex(text, fault)
     if _CAPITAL.fullmatch(text):
         return Choice(text)
+    if number := _number_in_words(text):
+        return number
     if _TEXT_ONLY.fullmatch(text) or _WORD.fullmatch(text):
-        return Text(text)
-    return Text(text, prose=True) if _PROSE.fullmatch(text) else read_part(text)
+        return _set_in_words(text) or Text(text)
+    if _PROSE.fullmatch(text):
+        return _set_in_words(text) or Text(text, prose=True)
+    return _set_in_words(text) or read_part(text)
+
+
+def _number_in_words(text: str) -> Number | Infinity | None:
+    if not _WORDED.fullmatch(text):
+        return None
+    word = _STYLE.sub("", text).strip("{} ").lower()
+    if word in _NUMERALS:
+        return Number(text, Fraction(_NUMERALS[word]), "integer")
+    return Infinity(r"\infty", negative=False) if word == "infinity" else None
+
+
+def _set_in_words(text: str) -> Answer | None:
+    """The set of numbers that a few words name; None almost always."""
+    if not _NAMES_A_SET.search(text):
+        return None
+    return regions.set_named(" ".join(_WORDS.findall(_STYLE.sub(" ", text).lower())))
 
 
 def read_part(text: str) -> Answer:
@@ -142,12 +182,24 @@ def _read_form(text: str) -> Answer | None:
     """A list, set, tuple, matrix, union or ratio; None for anything else, relations and what they define."""
     related = _RELATION.search(text) is not None
     text = _without_brackets(text)
+    if (_SET.match(text) or r"\setminus" in text) and (numbers := _read_set(text)):
+        return numbers
     if related:
         found = _read_bracketed(text)
         return found if found and len(found.elements) > 1 else None
     if pieces := _pieces(text):
         return Listed(text, tuple(map(read_part, pieces)))
     return _read_bracketed(text) or _read_matrix(text) or _read_joined(text)
+
+
+def _read_set(text: str) -> Answer | None:
+    """The real line, the empty set, or an interval without some points."""
+    if found := regions.set_of(text):
+        return found
+    parted = _WITHOUT.fullmatch(text)
+    if parted is None or (whole := _read_form(parted["whole"])) is None:
+        return None
+    return regions.without_points(whole, _read_elements(parted["points"]))
 
 
 def _read_bracketed(text: str) -> SetOf | Tuple | None:
@@ -276,12 +328,21 @@ def _last_side(answer: Answer, least: int) -> Answer:
 
 
 def renamed(answer: Answer, gold: Answer) -> Answer:
-    """An answer with the gold's letters in place of its own, in the order in which they come."""
-    own, others = (list(dict.fromkeys(_LETTER.findall(side.text))) for side in (answer, gold))
+    """An answer with the gold's letters in place of its own, in the order in which they come.
+
+    Constants keep their names, and so do functions.
+    """
+    own, others = _letters(answer.text), _letters(gold.text)
     if len(own) != len(others):
         return answer
     names = dict(zip(own, others, strict=True))
-    return read_part(_LETTER.sub(lambda found: names[found.group()], answer.text))
+    return read_part(_NAME_OR_LETTER.sub(lambda found: names.get(found[0], found[0]), answer.text))
+
+
+def _letters(text: str) -> list[str]:
+    """The variables of a text, each once, in the order in which they come."""
+    found = dict.fromkeys(_NAME_OR_LETTER.findall(text))
+    return [name for name in found if len(name) == 1 and name not in _CONSTANTS]
 
 
 def as_relation(answer: Answer) -> Answer:

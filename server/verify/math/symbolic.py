@@ -23,7 +23,7 @@ from math_verify import verify
 
 from server.verify.math.exact import ROUNDED_PLACES
 from server.verify.math.judge import UnreadableAnswer, UnreadableGold
-from server.verify.math.quick import QUICK, NeedsAlgebra
+from server.verify.math.quick import NOT_READ, QUICK, NeedsAlgebra
 from server.verify.math.tree import Answer, Number, Scalar
 
 DIGITS = 30
@@ -31,11 +31,7 @@ _CONFIG = NormalizationConfig(
     basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
 )
 _UNEVALUATED = re.compile(
-    r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap|mod)(?![a-zA-Z])|\\frac\{d\}"
-)
-_NOT_READ = re.compile(
-    r"\\[lc]?dots|\.\.|:|\\(?:forall|exists|text|underline|overline|boxed|cases)"
-    r"|[\"'?_\\]\s*$|(?<![_^.\d])\d+ \d"
+    r"\\(sum|prod|i*int|oint|lim|gcd|lcm|det|max|min|inf|sup|bigcup|bigcap|mod)(?![a-zA-Z])|\\frac\{d\}|\\begin\{[vV]matrix\}"
 )
 _EXPONENT = re.compile(r"\^\s*\{?\s*(\d+)")
 MAX_SOLVED_EXPONENT = 6  # equations of a higher degree are compared, but never solved
@@ -126,7 +122,7 @@ def _read_answer(answer: Answer) -> Any:
 @lru_cache(maxsize=256)
 def parse(text: str) -> Any:
     """The sympy object that all of the normalised `text` is, or None."""
-    if not text or _NOT_READ.search(text):
+    if not text or NOT_READ.search(text):
         return None
     prepared = _ROOT.sub(r"\\sqrt{\1}", _BARE_FUNCTION.sub(r"\\\1 ", text))
     prepared = _SIDE.sub(r"^{\1}", prepared)
@@ -139,11 +135,22 @@ def parse(text: str) -> Any:
         return None
     if isinstance(parsed, sympy.MatrixExpr):
         return parsed.doit()
-    return parsed.subs({_REAL: sympy.I, _IMAGINARY: sympy.I}) if isinstance(parsed, sympy.Expr) else parsed
+    if isinstance(parsed, sympy.Expr):
+        return _with_real_roots(parsed.subs({_REAL: sympy.I, _IMAGINARY: sympy.I}))
+    return parsed
+
+
+def _with_real_roots(expression: sympy.Expr) -> sympy.Expr:
+    """`expression` with each odd root of a negative number as the real one: the cube root of -8 is -2."""
+    return expression.replace(
+        lambda part: part.is_Pow and part.base.is_negative and part.exp.is_Rational and part.exp.q % 2 == 1,
+        lambda part: (-1) ** part.exp.p * (-part.base) ** part.exp,
+    )
 
 
 def _equal_expressions(gold: Any, answer: Any, places: int) -> str | None:
     """`places` are those of the decimal that one side is, if one is."""
+    gold, answer = _without_remainders(gold), _without_remainders(answer)
     if isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr):
         if not gold.free_symbols and not answer.free_symbols:
             return _equal_constants(gold, answer, places)
@@ -152,6 +159,11 @@ def _equal_expressions(gold: Any, answer: Any, places: int) -> str | None:
     if verify(gold, answer, timeout_seconds=None):
         return "symbolic"
     return "symbolic, of positive variables" if _equal_where_positive(gold, answer) else None
+
+
+def _without_remainders(side: Any) -> Any:
+    """A remainder that was left standing has no value that could be compared."""
+    return side.doit() if isinstance(side, sympy.Basic) and side.has(sympy.Mod) else side
 
 
 def _equal_where_positive(gold: Any, answer: Any) -> bool:

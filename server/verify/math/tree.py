@@ -58,6 +58,8 @@ class Expression:
         """Polynomial, function, complex, constant, or else expression."""
         if self.node is None:
             return "function" if _FUNCTION.search(self.text) else "expression"
+        if self.node.has_function:
+            return "function"
         if IMAGINARY in self.node.symbols():
             return "complex"
         if self.node.is_constant:

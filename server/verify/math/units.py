@@ -44,7 +44,10 @@ _FORMS = {
     "cent": "cent cents",
     "euro": "euro euros",
     "degree": "degree degrees deg",
-    "mph": "mph",
+    "celsius": "celsius",
+    "fahrenheit": "fahrenheit",
+    "mile per hour": "mph",
+    "kilometer per hour": "kph kmh",
     "newton": "N newton newtons",
     "people": "people persons person students student children",
     "way": "way ways",
@@ -53,12 +56,12 @@ _FORMS = {
 _CANONICAL = {form: name for name, forms in _FORMS.items() for form in forms.split()}
 _NEUTRAL = frozenset({"unit", "units", "square", "sq", "cubic", "cu", "per", "of"})
 # Bare (outside \text) these letters are variables, and "in" is a word.
-_ONLY_IN_TEXT = frozenset({"m", "s", "h", "g", "l", "L", "N", "in", "per", "of"})
+_ONLY_IN_TEXT = frozenset({"m", "s", "h", "g", "l", "L", "N", "in", "of"})
 
 _VARIABLE = r"(?:\\[a-zA-Z]+|[a-zA-Z])(?:_(?:\{\w+\}|\w))?'*"
 _GEOMETRIC = r"(?:[A-Z]{2,4}|[A-Z]_(?:\{\w+\}|\w)|[A-Z])"
 _MEASURE = (
-    rf"(?:\|\s*{_GEOMETRIC}\s*\||\\frac\s*\{{\s*{_GEOMETRIC}\s*\}}\s*\{{\s*{_GEOMETRIC}\s*\}}"
+    rf"(?:\|\s*{_GEOMETRIC}\s*\||m?\s*\\angle\s*[A-Z]{{1,3}}|\\frac\s*\{{\s*{_GEOMETRIC}\s*\}}\s*\{{\s*{_GEOMETRIC}\s*\}}"
     rf"|{_GEOMETRIC}\s*[:/]\s*{_GEOMETRIC}|[A-Z]{{2,4}})"
 )
 _NAME = re.compile(
@@ -66,10 +69,16 @@ _NAME = re.compile(
     rf"|\\text\s*\{{[^{{}}]*\}}|{_MEASURE})"
     r"\s*(?:=|\\in(?![a-zA-Z]))\s*(?=\S)"
 )
+_NAMED_BEHIND = re.compile(r"(?P<value>[^=<>a-zA-Z]+?)\s*=\s*(?P<name>[a-zA-Z])")
+_POINT = re.compile(r"(?P<name>[A-Z])'?\s*(?P<value>\([^(),]*,[^()]*\))")
 _APPROXIMATELY = re.compile(r"\\approx\s*")
 _CURRENCY = re.compile(r"(?P<sign>[+-]?)\s*(?:\\\$|[€£])\s*")
 _PERCENT = re.compile(r"\s*(?:\\%|percent|\\text\s*\{\s*(?:percent|\\%)\s*\})$")
-_DEGREE = re.compile(r"\s*\^\\circ$")
+_DEGREE = re.compile(r"\s*\^\\circ\s*(?:(?:\\text\s*\{\s*)?(?P<scale>[CF])\s*\}?)?$")
+_SCALES = {"": "degree", "C": "degree celsius", "F": "degree fahrenheit"}
+_OF_AN_ANGLE = re.compile(r"(?<![a-zA-Z])\\?(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])[^=]*$")
+_HALF_OF_A_DAY = re.compile(r"(?<=\d)\s*(?:\\text\s*\{\s*)?(?P<half>[ap])\.?\s?m\.?\s*\}?$", re.IGNORECASE)
+_ENDS_A_HALF = frozenset("mM.}")
 _BASE = re.compile(
     r"(?P<digits>\d[0-9A-Z]*)\s*_\s*(?:\{\s*)?(?:\\text\s*\{\s*)?(?P<base>\d{1,2}|ten|two|eight)\s*(?:\}\s*)*"
 )
@@ -115,10 +124,14 @@ def annotated(text: str) -> Annotated:
 
 
 def split_name(text: str) -> tuple[str, str]:
-    r"""The name before `=` or `\in` if the text begins with a plain one, and the rest."""
+    r"""The name before `=` or `\in` if the text begins with a plain one, and the rest.
+
+    Also `5 = x`, and the point `P(1, 2)`.
+    """
     found = _NAME.match(text)
     if not found:
-        return "", text
+        turned = _NAMED_BEHIND.fullmatch(text) or _POINT.fullmatch(text)
+        return (turned["name"], turned["value"]) if turned else ("", text)
     return found.group().rstrip("= ").removesuffix(r"\in").strip(), text[found.end() :]
 
 
@@ -129,9 +142,17 @@ def split_unit(text: str) -> tuple[str, str]:
         return based["digits"], f"base {base}"
     if currency := _CURRENCY.match(text):
         return currency["sign"] + split_unit(text[currency.end() :])[0], "dollar"
-    if degree := _DEGREE.search(text):
-        return text[: degree.start()], "degree"
-    return _split_word_unit(text)
+    if (degree := _DEGREE.search(text)) and not _OF_AN_ANGLE.search(text):
+        return text[: degree.start()], _SCALES[degree["scale"] or ""]
+    return _split_half_of_a_day(text) or _split_word_unit(text)
+
+
+def _split_half_of_a_day(text: str) -> tuple[str, str] | None:
+    """`9:30 AM`; letters that touch a number without a colon are a product."""
+    found = _HALF_OF_A_DAY.search(text) if text[-1:] in _ENDS_A_HALF else None
+    if found is None or (found.group()[0].isalpha() and ":" not in text):
+        return None
+    return text[: found.start()], f"{found['half'].lower()}m"
 
 
 def _split_word_unit(text: str) -> tuple[str, str]:

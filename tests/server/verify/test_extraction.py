@@ -203,3 +203,39 @@ def test_hostile_text_ends_under_every_policy(policy: str, hostile: str) -> None
 async def test_long_texts_are_read_beside_the_event_loop_with_the_same_result(padding: int) -> None:
     text = "x" * padding + r"</think> \boxed{7}"
     assert await extract_unhurried(text, "boxed_after_think") == extract(text, "boxed_after_think")
+
+
+# --- as math-verify finds it ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        (r"\boxed{1}, and the second is \boxed{2}", "1, 2"),
+        (r"$\boxed{1} \quad \text{so} \quad \boxed{2}$", "1, 2"),
+        (r"\boxed{1} That is wrong. \boxed{2}", "2"),
+        (r"\boxed{1}, " + "long words " * 9 + r"\boxed{2}", "2"),
+        (r"\boxed{1}, \boxed{1}", "1"),
+        (r"so it is \boxed{12", "12"),
+        (r"it is $5$", "5"),
+        ("a formula over\n$two\n+ 3$ lines, then $7$", "7"),
+        (r"The final answer is $9$. I hope it is correct. \boxed{8}", "8"),
+        ("nothing to be found in these words, which are a sentence and no answer at all", None),
+        (r"<think>\boxed{1}</think> so $2$", "2"),
+        (r"<think>\boxed{1}", None),
+    ],
+)
+def test_as_math_verify_finds_it(completion: str, answer: str | None) -> None:
+    assert text_of(completion, "math_verify") == answer
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=5, unique=True))
+def test_loosely_joined_boxes_keep_their_order(values: list[int]) -> None:
+    completion = " and also ".join(rf"\boxed{{{value}}}" for value in values)
+    assert text_of(completion, "math_verify") == ", ".join(map(str, values))
+
+
+@given(st.text(st.sampled_from(r"$\boxed{}()[] 12,.and" + "\n"), max_size=60))
+def test_whatever_math_verify_s_way_finds_stands_in_the_text(text: str) -> None:
+    found = text_of(text, "math_verify")
+    assert found is None or all(part in text for part in found.split(", "))

@@ -41,7 +41,6 @@ _LOWERED: Reason = (
     "verdict",
     "the label was put in lower case, and says s/s_mbcn where the answer says S and S_MBCN",
 )
-_BARE_SETS: Reason = ("both", r"braces without a backslash only group; sets inside a set need `\{`")
 _VARIABLE: Reason = ("both", r"`\variable` is a command of one parser, and no LaTeX")
 _EMPTY: Reason = ("verdict", "nothing answers nothing: an empty gold is a task at fault")
 
@@ -62,7 +61,6 @@ EXPLAINED: dict[str, Reason] = {
     "l2s2-1110": _PREDICATE,
     "l2s2-1111": _PREDICATE,
     "l2s2-1125": _LOWERED,
-    "l2s2-1131": _BARE_SETS,
     "l2s2-1152": _VARIABLE,
     "l2s2-1153": _VARIABLE,
     "l2s2-1156": _VARIABLE,

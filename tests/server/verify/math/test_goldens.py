@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 
 from server.verify.math import worker
+from server.verify.math.quick import judge_quickly
+from server.verify.math.reading import read
+from server.verify.math.tree import Number
+from tests.server.verify.math.test_rewritings import around, of_decimal, of_fraction, of_integer
 
 ROOT = Path(__file__).parents[4]
 SHARED = ROOT.parent / "shared" / "data" / "math"
@@ -63,3 +67,59 @@ def test_no_gold_accepts_its_neighbours_different_gold(name: str) -> None:
 def test_every_gold_can_be_read(name: str) -> None:
     golds = {row["gold"] for row in rows(name)}
     assert [gold for gold in golds if status(gold, "987654321") != "incorrect"] == []
+
+
+# --- their usual rewritings ----------------------------------------------------------------------
+
+REWRITINGS = {"integer": of_integer, "fraction": of_fraction, "decimal": of_decimal}
+FURTHER_NEIGHBOURS = 8
+
+
+def is_accepted(gold: str, answer: str) -> bool:
+    found = judge_quickly(gold, answer)
+    return found is not None and found.status == "correct"
+
+
+def plain_numbers(name: str) -> dict[str, Number]:
+    """The golds of a set that are numbers without a name, unit or sign of percent."""
+    found = {row["gold"]: read(row["gold"]) for row in rows(name)}
+    return {gold: answer for gold, answer in found.items() if isinstance(answer, Number)}
+
+
+def rewritings(gold: str, number: Number) -> list[str]:
+    value = int(number.value) if number.kind == "integer" else number.value
+    return [*around(gold), *REWRITINGS[number.kind](value)] if number.kind in REWRITINGS else around(gold)
+
+
+@pytest.mark.parametrize("name", GOLD_SETS)
+def test_every_number_accepts_its_rewritings(name: str) -> None:
+    found = plain_numbers(name)
+    assert len(found) > 20
+    refused = [
+        (gold, answer)
+        for gold, number in found.items()
+        for answer in rewritings(gold, number)
+        if not is_accepted(gold, answer)
+    ]
+    assert refused == []
+
+
+@pytest.mark.parametrize("name", GOLD_SETS)
+def test_every_other_gold_accepts_its_rewritings(name: str) -> None:
+    others = {row["gold"] for row in rows(name)} - set(plain_numbers(name))
+    refused = [(gold, answer) for gold in others for answer in around(gold) if not is_accepted(gold, answer)]
+    assert refused == []
+
+
+@pytest.mark.parametrize("name", GOLD_SETS)
+def test_no_number_accepts_another_of_its_set_or_its_rewritings(name: str) -> None:
+    found = list(plain_numbers(name).items())
+    accepted = []
+    for place, (gold, number) in enumerate(found):
+        for other, its in found[place + 1 : place + 1 + FURTHER_NEIGHBOURS]:
+            if number.value == its.value:
+                continue
+            accepted += [
+                (gold, answer) for answer in (other, f"${other}.$", f"x={other}") if is_accepted(gold, answer)
+            ]
+    assert accepted == []

@@ -26,9 +26,9 @@ HONEST = (  # gold, answer, whether they are equal; all of them need a worker
     (r"\cos x", r"\sin(90^\circ - x)", True),
     (r"\cos x", r"\sin(80^\circ - x)", False),
     (r"\frac{\pi}{2}", r"\arcsin 1", True),
-    (r"\ln 8", r"3\ln 2", True),
+    (r"\ln x^3", r"3\ln x", True),
     (r"\tan x", r"\frac{\sin x}{\cos x}", True),
-    (r"\tan x", r"\frac{\cos x}{\sin x}", False),
+    (r"\arctan x", r"\arcsin x", False),
 )
 JUDGED = {pb.ACCEPTED: 1.0, pb.WRONG_ANSWER: 0.0, pb.NO_ANSWER: 0.0}
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.verify.extraction import extract
 from server.verify.math.judge import judge
-from server.verify.math.policy import NAMES, SETTINGS, read_policy
+from server.verify.math.policy import DEFAULT, NAMES, SETTINGS, Policy, read_policy
 from server.verify.math.quick import judge_quickly
 from server.verify.math.symbolic import SymbolicAlgebra
 
@@ -109,3 +111,80 @@ def test_any_expression_with_its_boxes_joined(text: str, found: str) -> None:
     extraction = extract(text, "joined_expression")
     assert extraction is not None
     assert extraction.text == found
+
+
+# --- chains --------------------------------------------------------------------------------------
+
+LAST, RENAMED = read_policy({"chains": "last"}), read_policy({"variables": "renamed"})
+integers = st.integers(-(10**6), 10**6)
+
+
+def accepts(gold: str, answer: str, policy: Policy = DEFAULT) -> bool:
+    found = judge_quickly(gold, answer, policy)
+    assert found is not None, f"left to a worker: {gold!r} and {answer!r}"
+    return found.status == "correct"
+
+
+@given(wrong=integers, right=integers)
+def test_of_a_false_chain_the_last_side_answers_only_if_asked_for(wrong: int, right: int) -> None:
+    chain = f"{wrong} = {right}"
+    assert accepts(str(right), chain) == (wrong == right)
+    assert accepts(str(right), chain, LAST)
+
+
+@given(one=integers, other=integers)
+def test_the_first_side_of_a_chain_is_never_the_answer(one: int, other: int) -> None:
+    for policy in (DEFAULT, LAST):
+        assert accepts(str(one), f"x = {one} = {other}", policy) == (one == other)
+
+
+@given(value=integers, parts=st.lists(integers, min_size=1, max_size=3))
+def test_a_true_chain_answers_under_either_setting(value: int, parts: list[int]) -> None:
+    rest = value - sum(parts)
+    total = f"{rest}" + "".join(f"{part:+d}" for part in parts)
+    for policy in (DEFAULT, LAST):
+        assert accepts(str(value), f"x = {total} = {value}", policy)
+
+
+def test_a_gold_that_is_a_chain_is_its_last_side() -> None:
+    gold, algebra = "x = 1 + 4 = 5", SymbolicAlgebra()
+    assert judge(gold, "5", algebra, LAST).status == "correct"
+    assert judge(gold, "1", algebra, LAST).status == "incorrect"
+
+
+def test_an_equation_beside_an_equation_is_no_chain() -> None:
+    assert not accepts("y = 2x", "z = 3x", LAST)
+
+
+# --- variables -----------------------------------------------------------------------------------
+
+letters = st.sampled_from("abckmnpqrstuvwxyz")
+
+
+@given(gold=letters, own=letters, scale=st.integers(2, 99), shift=st.integers(1, 99))
+def test_a_letter_may_stand_for_another_only_if_asked_for(
+    gold: str, own: str, scale: int, shift: int
+) -> None:
+    one, other = f"{scale}{gold}^2 + {shift}", f"{shift} + {scale}{own}^2"
+    assert accepts(one, other) == (gold == own)
+    assert accepts(one, other, RENAMED)
+    assert not accepts(one, f"{shift + 1} + {scale}{own}^2", RENAMED)
+
+
+@given(names=st.lists(letters, min_size=2, max_size=2, unique=True), scale=st.integers(2, 99))
+def test_letters_are_renamed_one_to_one(names: list[str], scale: int) -> None:
+    one, other = names
+    assert accepts("x + 2y", f"{one} + 2{other}", RENAMED)
+    assert not accepts("x + 2y", f"{one} + 2{one}", RENAMED)
+    assert not accepts(f"{scale}xy", f"{scale}{one}{one}", RENAMED)
+
+
+@pytest.mark.parametrize(("gold", "answer"), [("2x", "2i"), ("x^2", "e^2"), (r"2\pi", "2x"), ("2x", r"2\pi")])
+def test_a_constant_is_no_variable(gold: str, answer: str) -> None:
+    assert not accepts(gold, answer, RENAMED)
+
+
+def test_a_renamed_answer_keeps_its_functions() -> None:
+    algebra = SymbolicAlgebra()
+    assert judge(r"\sin x", r"\sin t", algebra, RENAMED).status == "correct"
+    assert judge(r"\sin x", r"\cos t", algebra, RENAMED).status == "incorrect"

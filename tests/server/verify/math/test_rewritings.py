@@ -119,7 +119,8 @@ def of_fraction(value: Fraction) -> list[str]:
 
 def of_decimal(value: Fraction) -> list[str]:
     text = point(value)
-    return [*around(text), f"{text}0" if "." in text else f"{text}.0", latex(value), f"+{text}",
+    return [*around(text), f"{text}0" if "." in text else f"{text}.0", latex(value),
+            text if value < 0 else f"+{text}",
             text.removeprefix("0") if text.startswith("0.") else text]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ class FakeWorkers:
         return worker.handle(payload)
 
 
-HARD = (r"\boxed{\sin x}", r"\cos x")  # takes a worker
+HARD = (r"\boxed{\arcsin x}", r"\arccos x")  # takes a worker
 
 
 def request(completion: str, *gold: str, extraction: str = "") -> pb.VerifyRequest:
