@@ -104,7 +104,6 @@ async def _buried(box: Sandbox) -> None:
 
 async def _main() -> None:
     asked = _asked()
-    _use_up_small_pids()
     if why := backends.problem(asked.backend, asked.image):
         print(json.dumps({"why": why}))
         return
@@ -119,13 +118,20 @@ async def _main() -> None:
         await box.close()
 
 
-def _use_up_small_pids() -> None:
-    """In a young pid namespace: the bait's number must be none that a jail's own processes have too."""
-    while (pid := os.fork()) < MOST_PIDS_OF_A_JAIL:
+def _leave_small_pids() -> None:
+    """In a young pid namespace: bait and server must have pids that no process of a jail has.
+
+    Uses the small ones up, and goes on in a child; this process ends as the child does.
+    """
+    while os.getpid() < MOST_PIDS_OF_A_JAIL:
+        pid = os.fork()
+        if pid == 0 and os.getpid() >= MOST_PIDS_OF_A_JAIL:
+            return
         if pid == 0:
             os._exit(0)
-        os.waitpid(pid, 0)
-    os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
+        if pid >= MOST_PIDS_OF_A_JAIL:
+            os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 def _asked() -> argparse.Namespace:
@@ -153,4 +159,5 @@ def _chosen(asked: argparse.Namespace) -> list[Abuse]:
 
 
 if __name__ == "__main__":
+    _leave_small_pids()
     asyncio.run(_main())
