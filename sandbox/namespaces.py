@@ -32,6 +32,7 @@ _NAMESPACES = (
 )
 _SCRATCH_FLAGS = sys_.MS_NOSUID | sys_.MS_NODEV
 _FILTER = seccomp.build_filter()
+_COUNTABLE_FILTER = seccomp.build_countable_filter()
 _CAP_SYS_PTRACE = 1 << 19
 _PLACES = Places(work="/work", temporary="/tmp", box="/box")  # noqa: S108 - in the jail's own root
 
@@ -150,6 +151,7 @@ class Namespaces:
             *((partial(os.setgroups, []),) if self._watchers else ()),
             # The kernel empties every capability set with the change of uids.
             partial(os.setresuid, *uids) if os.geteuid() == 0 else sys_.drop_capabilities,
+            *(() if has_memory_group else (partial(sys_.install_seccomp, _COUNTABLE_FILTER),)),
             sys_.becoming_dumpable(),  # its own /proc/self, and with it /dev/stdin, is the program's again
         )
 

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
@@ -121,17 +122,19 @@ async def _main() -> None:
 def _leave_small_pids() -> None:
     """In a young pid namespace: bait and server must have pids that no process of a jail has.
 
-    Uses the small ones up, and goes on in a child; this process ends as the child does.
+    Uses the small ones up on threads, and goes on in a child; this process ends as the child does.
     """
-    while os.getpid() < MOST_PIDS_OF_A_JAIL:
-        pid = os.fork()
-        if pid == 0 and os.getpid() >= MOST_PIDS_OF_A_JAIL:
-            return
-        if pid == 0:
-            os._exit(0)
+    if os.getpid() >= MOST_PIDS_OF_A_JAIL:
+        return
+    seen: list[int] = []
+    while not seen or seen.pop() < MOST_PIDS_OF_A_JAIL:
+        thread = threading.Thread(target=lambda: seen.append(threading.get_native_id()))
+        thread.start()
+        thread.join()
+    pid = os.fork()
+    if pid != 0:
         _, status = os.waitpid(pid, 0)
-        if pid >= MOST_PIDS_OF_A_JAIL:
-            os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 def _asked() -> argparse.Namespace:

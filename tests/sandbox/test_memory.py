@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import functools
 import os
 import subprocess
@@ -78,6 +79,15 @@ async def test_the_limit_holds_without_a_control_group(source: str, groupless: S
 async def test_memory_below_the_limit_is_no_overrun(groupless: Sandbox) -> None:
     source = "import os\nheld = b'x' * (40 << 20)\nfor _ in range(4):\n    if os.fork() == 0: os._exit(0)\n    os.wait()"
     assert (await _run(groupless, source)).outcome is Outcome.OK
+
+
+async def test_memory_that_no_process_need_map_cannot_be_had(groupless: Sandbox) -> None:
+    source = (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "print(libc.memfd_create(b'x', 0), ctypes.get_errno(), libc.shmget(0, 4096, 0o1600), ctypes.get_errno())"
+    )
+    result = await _run(groupless, source)
+    assert result.stdout == f"-1 {errno.ENOSYS} -1 {errno.ENOSYS}\n".encode()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
