@@ -195,7 +195,7 @@ NATIVE = (
         aliases=(),
         source_name="main.nim",
         compile_command=(
-            *("nim", "c", "-d:release", "--hints:off", "--nimcache:/tmp/nim", "-o:main", "main.nim"),
+            *("nim", "c", "-d:release", "--hints:off", "--nimcache:nimcache", "-o:main", "main.nim"),
         ),
         version_command=("nim", "--version"),
         packages=("nim", "gcc", "libc6-dev"),
