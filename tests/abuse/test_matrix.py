@@ -45,7 +45,12 @@ def test_a_row_is_run_whole_or_only_what_was_wrong(
     again: list[str], names: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[str]] = []
-    monkeypatch.setattr(matrix, "run", lambda place, backend, image, more: asked.append([*more]) or 0)
+
+    def run(place: str, backend: str, image: str, more: list[str]) -> int:
+        asked.append(more)
+        return 0
+
+    monkeypatch.setattr(matrix, "run", run)
     monkeypatch.setattr(matrix, "_not_held", lambda place, backend: "python fork_bomb")
     monkeypatch.setattr("sys.argv", ["matrix", "--place", "user", "--backend", "landlock", *again])
     assert matrix.main() == 0
