@@ -34,7 +34,7 @@ from tests.abuse.bait import Bait
 from tests.abuse.corpus import Abuse, read
 from tests.leaks import descendants, holdings
 
-_LIMITS = Limits(cpu_seconds=0.2, wall_seconds=4.0, memory_bytes=64 << 20, output_bytes=1 << 18, processes=8)
+_LIMITS = Limits(cpu_seconds=1.0, wall_seconds=4.0, memory_bytes=64 << 20, output_bytes=1 << 18, processes=8)
 _ORDINARY = (
     ("python", "print(int(input()) * 2)", Outcome.OK),
     ("python", "import sys\nsys.stdout.write('x' * 100000)", Outcome.OK),

@@ -13,6 +13,8 @@ import contextlib
 import os
 from dataclasses import dataclass, field
 
+from sandbox import uids
+
 V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 PREFIX = "reward-jail-"
 _PEAK_SLACK_BYTES = 4 << 20  # a refused charge may have been for a huge page
@@ -70,13 +72,23 @@ def remove_stale(hierarchy: Hierarchy, family: str) -> bool:
     return clean
 
 
+def family_name(part: str) -> str:
+    """Names a server's groups apart from those of servers in other containers, which may have its pid."""
+    return f"{os.getpid()}-{uids.pid_namespace():x}-{part}"
+
+
 def remove_orphaned(hierarchy: Hierarchy) -> None:
-    """Removes the groups of servers that are gone, in case server and launcher were killed together."""
+    """Removes the groups of servers that are gone, in case server and launcher were killed together.
+
+    Only those of this pid namespace: another one's processes cannot be seen, and a group is empty before its
+    first process comes.
+    """
     for directory in hierarchy.directories.values():
         for name in os.listdir(directory):
-            owner = name.removeprefix(PREFIX).partition("-")[0]
-            if name.startswith(PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
-                with contextlib.suppress(OSError):  # in use after all: another pid namespace's server
+            owner, _, rest = name.removeprefix(PREFIX).partition("-")
+            ours = name.startswith(PREFIX) and rest.startswith(f"{uids.pid_namespace():x}-")
+            if ours and not os.path.exists(f"/proc/{owner}"):
+                with contextlib.suppress(OSError):  # its last processes are still dying
                     os.rmdir(f"{directory}/{name}")
 
 

@@ -33,6 +33,7 @@ SCRATCH = ("/work", "/tmp", "/box")  # noqa: S108
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 _OUT_OF_THE_WAY = 10
 _CGROUP = "/sys/fs/cgroup"
+_COUNTABLE_FILTER = seccomp.build_countable_filter()
 
 
 class Container:
@@ -108,6 +109,7 @@ class Container:
                 processes=None if has_process_group else limits.processes,
             ),
             partial(os.setresuid, self._uid, self._uid, self._uid),
+            *(() if has_memory_group else (partial(sys_.install_seccomp, _COUNTABLE_FILTER),)),
             sys_.becoming_dumpable(),
         )
 
@@ -202,7 +204,6 @@ def main() -> None:
 
 def _start(text: str) -> None:
     _without_site(text)
-    os.close(os.pidfd_open(os.getpid()))  # older gVisor has none: fails here, and says so
     launcher.ensure_stack()
     options = json.loads(text)
     config = launcher.LauncherConfig(

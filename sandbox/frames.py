@@ -31,9 +31,14 @@ class Frame:
 
 def pack(frame: Frame) -> bytes:
     """A frame as bytes."""
-    header = json.dumps(frame.header, separators=(",", ":")).encode()
-    lengths = struct.pack(f"<{len(frame.blobs)}I", *map(len, frame.blobs))
-    return b"".join((HEAD.pack(len(header), len(frame.blobs)), lengths, header, *frame.blobs))
+    return b"".join((pack_head(frame.header, tuple(map(len, frame.blobs))), *frame.blobs))
+
+
+def pack_head(header: dict[str, Any], lengths: Sequence[int]) -> bytes:
+    """A frame as bytes up to its blobs, which must follow and have these lengths in bytes."""
+    text = json.dumps(header, separators=(",", ":")).encode()
+    packed = struct.pack(f"<{len(lengths)}I", *lengths)
+    return b"".join((HEAD.pack(len(text), len(lengths)), packed, text))
 
 
 def split(header_length: int, lengths: tuple[int, ...], body: bytes) -> Frame:

@@ -26,7 +26,8 @@ from sandbox.types import Limits, Mode, Outcome
 from sandbox.worker_jail import WorkerSupervisor
 
 _MOST_FETCHED_FILES = 4096
-_FETCH_FACTOR = 4  # files, their content, and the answer made of it
+_MOST_FETCHED_BYTES = frames.MAX_FRAME_BYTES // 2  # in one answer
+_FETCH_CHUNK_BYTES = 1 << 18
 
 Handler = Callable[[bytes], bytes]
 
@@ -44,7 +45,6 @@ class Jail:
     ) -> None:
         self._connection = connection
         self._group = group
-        self._program_limit_bytes: int | None = None  # while it is lifted
         self._confinement = confinement
         self._slot = slot
         self._uid = confinement.uid_of(slot)
@@ -82,6 +82,9 @@ class Jail:
 
     def _answer(self, frame: Frame) -> None:
         operation = frame.header["op"]
+        if operation == "fetch":
+            self._fetch(frame)
+            return
         reply = getattr(self, f"_do_{operation}")(frame)
         self._connection.sendall(frames.pack(reply))
 
@@ -127,31 +130,27 @@ class Jail:
         if self._confinement.renew_scratch(self._limits) and self._supervisor is not None:
             self._supervisor.move()
 
-    def _do_fetch(self, frame: Frame) -> Frame:
-        """Reads regular files back; what is missing, a link or too large is left out."""
-        self._make_room_for_reading()
-        found, blobs = [], []
-        for name in frame.header["paths"]:
-            for path in _files_below(self._places.work, name) if name.endswith("/") else (name,):
-                content = _read_regular(self._places.work, path, frame.header["max_bytes"])
-                if content is not None:
-                    found.append(path)
-                    blobs.append(content)
-        return Frame({"paths": found}, blobs)
+    def _fetch(self, frame: Frame) -> None:
+        """Sends regular files back; what is missing, a link or too large is left out.
 
-    def _make_room_for_reading(self) -> None:
-        """Files may fill the jail's memory, and we hold them twice: the kernel would take us for it.
-
-        The limit is the program's again before its next run.
+        They go as they are read: they may fill the memory of a container that this process is in too.
         """
-        if (limit := self._group.memory_limit_bytes) is not None and self._program_limit_bytes is None:
-            self._program_limit_bytes = limit
-            self._group.limit_memory(_FETCH_FACTOR * limit)
+        sizes = regular_files(self._places.work, frame.header["paths"], frame.header["max_bytes"])
+        self._connection.sendall(frames.pack_head({"paths": list(sizes)}, tuple(sizes.values())))
+        for path, size in sizes.items():
+            self._send_file(path, size)
 
-    def _limit_the_program_again(self) -> None:
-        if (limit := self._program_limit_bytes) is not None:
-            self._program_limit_bytes = None
-            self._group.limit_memory(limit)
+    def _send_file(self, path: str, size: int) -> None:
+        descriptor = _open_below(self._places.work, path)
+        try:
+            while size > 0:
+                chunk = os.read(descriptor, min(size, _FETCH_CHUNK_BYTES))
+                if not chunk:
+                    raise RuntimeError(f"{path} became shorter while nothing ran")
+                self._connection.sendall(chunk)
+                size -= len(chunk)
+        finally:
+            os.close(descriptor)
 
     def _do_converse(self, frame: Frame) -> Frame:
         """One run whose stdin and stdout are another program's."""
@@ -161,7 +160,6 @@ class Jail:
         """One run of the program: a fork, supervised to its end."""
         if not frame.header.get("keep_files"):
             self._clean()
-        self._limit_the_program_again()
         command, arguments = frame.header["command"], frame.header["arguments"]
         argv = tuple(self._argv(command, arguments)) if command or arguments else ()
         run = self._supervised().run(frame.blobs[0], frame.blobs[1], argv, ends)
@@ -228,6 +226,23 @@ def _write_below(directory: str, name: str, content: bytes) -> None:
     _write(path, content, 0o755)
 
 
+def regular_files(
+    directory: str, names: list[str], max_bytes: int, room_bytes: int = _MOST_FETCHED_BYTES
+) -> dict[str, int]:
+    """Sizes in bytes by path, each at most `max_bytes` and all together `room_bytes`; others are left out.
+
+    `names` are files below `directory`, or with a slash at the end all files below one.
+    """
+    sizes: dict[str, int] = {}
+    for name in names:
+        for path in _files_below(directory, name) if name.endswith("/") else (name,):
+            size = _size_of_regular(directory, path)
+            if path not in sizes and size is not None and size <= min(max_bytes, room_bytes):
+                sizes[path] = size
+                room_bytes -= size  # that of files with holes is more than there is memory
+    return sizes
+
+
 def _files_below(directory: str, name: str) -> list[str]:
     """The paths of the files in a directory, relative as `name` is; links to directories are not followed."""
     found = []
@@ -237,23 +252,29 @@ def _files_below(directory: str, name: str) -> list[str]:
     return sorted(found)[:_MOST_FETCHED_FILES]
 
 
-def _read_regular(directory: str, name: str, max_bytes: int) -> bytes | None:
-    """Reads a file below `directory` without following any link on the way."""
-    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+def _size_of_regular(directory: str, name: str) -> int | None:
+    """Bytes of a regular file below `directory`; None if there is none that can be read."""
     try:
-        for part in (parts := name.split("/")):
-            flags = os.O_NOFOLLOW | (
-                os.O_RDONLY | os.O_NONBLOCK if part is parts[-1] else os.O_PATH | os.O_DIRECTORY
-            )
-            following = os.open(part, flags, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = following
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
-            return None
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            return file.read(max_bytes)
+        descriptor = _open_below(directory, name)
     except OSError:
         return None  # the program never made it, or made something else in its place
+    try:
+        status = os.fstat(descriptor)
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
     finally:
         os.close(descriptor)
+
+
+def _open_below(directory: str, name: str) -> int:
+    """Opens a file for reading without following any link on the way; raises OSError."""
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    for part in (parts := name.split("/")):
+        flags = os.O_NOFOLLOW | (
+            os.O_RDONLY | os.O_NONBLOCK if part is parts[-1] else os.O_PATH | os.O_DIRECTORY
+        )
+        try:
+            following = os.open(part, flags, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = following
+    return descriptor

@@ -36,6 +36,7 @@ import signal
 import struct
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from sandbox import landlock_rules as rules
 from sandbox import reach, rlimits, root, seccomp, trees, uids
@@ -57,6 +58,7 @@ _DYING_SECONDS = 0.0005
 _PID = struct.Struct("q")
 _SLOTS = uids.BLOCK // 2  # the upper half of a launcher's uids are the slots' bystanders
 _FILTER = seccomp.build_filter(namespaces=False)
+_COUNTABLE_FILTER = seccomp.build_countable_filter()
 
 
 class Landlock:
@@ -268,7 +270,8 @@ class Landlock:
             memory_bytes=None if has_memory_group else limits.memory_bytes,
             processes=None if has_process_group else self._most_processes(limits),
         )
-        return (*limiting, self._confine, sys_.becoming_dumpable())
+        counting = () if has_memory_group else (partial(sys_.install_seccomp, _COUNTABLE_FILTER),)
+        return (*limiting, self._confine, *counting, sys_.becoming_dumpable())
 
     def _confine(self) -> None:
         assert self._ruleset is not None

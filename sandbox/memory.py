@@ -4,7 +4,8 @@ The watcher adds up what the processes hold by themselves (`resident` of
 /proc/PID/statm, see proc(5)) and what lies in the scratch places. The sum counts a
 page once per process that shares it, so above the limit it is taken again
 in proportional shares (`Pss` of /proc/PID/smaps_rollup) where the kernel lets us.
-What no process maps, such as a memfd written and never mapped, the watcher does not see.
+What no process maps the watcher does not see: anonymous files and System V shared memory cannot be made
+then (`sandbox.seccomp`); bytes that wait in sockets and pipes are left.
 """
 
 from __future__ import annotations

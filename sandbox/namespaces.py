@@ -32,6 +32,8 @@ _NAMESPACES = (
 )
 _SCRATCH_FLAGS = sys_.MS_NOSUID | sys_.MS_NODEV
 _FILTER = seccomp.build_filter()
+_COUNTABLE_FILTER = seccomp.build_countable_filter()
+_CAP_SYS_PTRACE = 1 << 19
 _PLACES = Places(work="/work", temporary="/tmp", box="/box")  # noqa: S108 - in the jail's own root
 
 
@@ -46,6 +48,8 @@ class Namespaces:
         self._uid_base = uid_base
         self._rootless = os.geteuid() != 0
         self._own_pid_namespace = -1
+        # A group that sees processes of other uids in a jail's /proc; 0 where no group is needed for it.
+        self._watchers = 0 if self._rootless or _may_look_into_others() else uid_base - 1
         self._uid = -1  # of the present jail's programs
 
     def enter(self, binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
@@ -80,7 +84,8 @@ class Namespaces:
         os.close(self._own_pid_namespace)
         self._uid = self.uid_of(slot)
         sys_.unshare(_NAMESPACES)
-        sys_.mount("proc", "/proc", "proc", sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC, "hidepid=2")
+        hiding = f"hidepid=2,gid={self._watchers}" if self._watchers else "hidepid=2"
+        sys_.mount("proc", "/proc", "proc", sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC, hiding)
         for path in cgroup_mounts:
             sys_.unmount(path)
         if os.geteuid() == 0:
@@ -122,7 +127,7 @@ class Namespaces:
         sys_.mount("", _PLACES.box, "", flags)
         rlimits.limit_all_runs(limits)
         if os.geteuid() == 0:
-            os.setgroups([])
+            os.setgroups([self._watchers] if self._watchers else [])
             os.setresgid(self._uid, self._uid, self._uid)
         # Last: the kernel forgets it whenever credentials change.
         sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -144,10 +149,19 @@ class Namespaces:
                 memory_bytes=None if has_memory_group else limits.memory_bytes,
                 processes=None if has_process_group else limits.processes,
             ),
+            *((partial(os.setgroups, []),) if self._watchers else ()),
             # The kernel empties every capability set with the change of uids.
             partial(os.setresuid, *uids) if os.geteuid() == 0 else sys_.drop_capabilities,
+            *(() if has_memory_group else (partial(sys_.install_seccomp, _COUNTABLE_FILTER),)),
             sys_.becoming_dumpable(),  # its own /proc/self, and with it /dev/stdin, is the program's again
         )
+
+
+def _may_look_into_others() -> bool:
+    """Whether this process may trace others: hidepid=2 hides those of another uid from who may not."""
+    with open("/proc/self/status") as file:
+        found = next(line for line in file if line.startswith("CapEff:"))
+    return bool(int(found.split()[1], 16) & _CAP_SYS_PTRACE)
 
 
 def _holds_anything(mount_point: str) -> bool:

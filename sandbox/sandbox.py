@@ -204,7 +204,7 @@ class Sandbox:
         return LauncherConfig(
             control=-1,
             isolation=self._isolation,
-            family=f"{os.getpid()}-programs",
+            family=cgroups.family_name("programs"),
             generation=generation,
             # A jail's burial must not hold up the next one.
             slots=2 * max(self.slots, self._config.jails) + 8,

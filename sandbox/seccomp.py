@@ -152,6 +152,16 @@ OWN_PROCESS_ONLY = (
     Denied("sched_setattr", 314, 274, _SAME_USER),
 )
 
+# Besides, where no control group counts memory: what no process need map, a watcher cannot add up.
+_UNCOUNTED = "what it holds is nobody's resident memory"
+DENIED_WITHOUT_A_MEMORY_GROUP = (
+    Denied("memfd_create", 319, 279, _UNCOUNTED),
+    Denied("memfd_secret", 447, 447, _UNCOUNTED),
+    Denied("shmget", 29, 194, _UNCOUNTED),
+    Denied("msgget", 68, 186, _UNCOUNTED),
+    Denied("semget", 64, 190, _UNCOUNTED),
+)
+
 # clone3 passes its flags in memory, where a filter cannot look: "not built in" makes C libraries use clone.
 _CLONE3 = 435
 _CLONE = {"x86_64": 56, "aarch64": 220}
@@ -237,6 +247,15 @@ def build_same_user_filter(machine: str = "") -> bytes:
     targets |= _targets(IGNORED_FOR_THE_SAME_USER, machine, "ignore")
     targets |= _targets(OWN_PROCESS_ONLY, machine, "self")
     return _assemble(machine, targets)
+
+
+def build_countable_filter(machine: str = "") -> bytes:
+    """A further one, for programs whose memory only a watcher holds; raises OSError for an unknown machine.
+
+    As if the kernel were built without them: runtimes that would rather have a memfd go on without.
+    """
+    machine = machine or os.uname().machine
+    return _assemble(machine, _targets(DENIED_WITHOUT_A_MEMORY_GROUP, machine, "absent"))
 
 
 def _targets(calls: Sequence[Denied], machine: str, action: str) -> dict[int, str]:

@@ -254,7 +254,7 @@ class JailedWorkers:
         return LauncherConfig(
             control=-1,
             isolation=backends.choose(self._config.isolation, self._config.containers.image),
-            family=f"{os.getpid()}-workers",
+            family=cgroups.family_name("workers"),
             generation=generation,
             slots=2 * self._count + 4,
             cgroup_version=hierarchy.version,

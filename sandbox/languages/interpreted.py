@@ -59,7 +59,7 @@ INTERPRETED = (
         source_name="main.test.js",
         run_command=(
             *("jest", "--ci", "--runInBand", "--colors=false"),
-            *("--config={}", "--rootDir={box}", "--cacheDirectory=/tmp/jest", "{main}"),
+            *("--config={}", "--rootDir={box}", "{main}"),
         ),
         version_command=("jest", "--version"),
         modes=("script", "unit_tests"),

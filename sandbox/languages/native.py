@@ -49,7 +49,7 @@ if [ -e "$archives" ] && [ ! -d src ]; then
   "$tools/compile" -p main -complete -I "$archives" -o main.o "$@" &&
     "$tools/link" -s -w -L "$archives" -o main main.o
 else
-  export GOPATH=$PWD GO111MODULE=off GOCACHE=/tmp/go-build GOFLAGS=-ldflags=-s\\ -w
+  export GOPATH=$PWD GO111MODULE=off GOCACHE=$TMPDIR/go-build GOFLAGS=-ldflags=-s\\ -w
   go build -o main "$@"
 fi
 """
@@ -92,7 +92,7 @@ NATIVE = (
         aliases=(),
         source_name="main_test.go",
         compile_command=(
-            *("env", "GO111MODULE=off", "GOCACHE=/tmp/go-build", "GOPATH=/tmp/go"),
+            *("env", "GO111MODULE=off"),  # its caches are below HOME, which every backend lets it write
             *("go", "test", "-vet=off", "-c", "-o", "main", "{sources}"),
         ),
         version_command=("go", "version"),
@@ -195,7 +195,7 @@ NATIVE = (
         aliases=(),
         source_name="main.nim",
         compile_command=(
-            *("nim", "c", "-d:release", "--hints:off", "--nimcache:/tmp/nim", "-o:main", "main.nim"),
+            *("nim", "c", "-d:release", "--hints:off", "--nimcache:nimcache", "-o:main", "main.nim"),
         ),
         version_command=("nim", "--version"),
         packages=("nim", "gcc", "libc6-dev"),

@@ -208,9 +208,10 @@ def main() -> int:
     for place, backend in ROWS:
         if place in asked.place and backend in asked.backend:
             more = [f"--only={asked.only}", f"--share={asked.share}", f"--runtime={asked.runtime}"]
-            if asked.again and not (names := _not_held(place, backend)):
+            names = _not_held(place, backend) if asked.again else ""
+            if asked.again and not names:
                 continue
-            failures += run(place, backend, asked.image, [*more, *(f"--names={names}",) * asked.again])
+            failures += run(place, backend, asked.image, [*more, f"--names={names}"])
     return int(bool(failures))
 
 

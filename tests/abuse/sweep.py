@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
@@ -104,7 +105,6 @@ async def _buried(box: Sandbox) -> None:
 
 async def _main() -> None:
     asked = _asked()
-    _use_up_small_pids()
     if why := backends.problem(asked.backend, asked.image):
         print(json.dumps({"why": why}))
         return
@@ -119,13 +119,22 @@ async def _main() -> None:
         await box.close()
 
 
-def _use_up_small_pids() -> None:
-    """In a young pid namespace: the bait's number must be none that a jail's own processes have too."""
-    while (pid := os.fork()) < MOST_PIDS_OF_A_JAIL:
-        if pid == 0:
-            os._exit(0)
-        os.waitpid(pid, 0)
-    os.waitpid(pid, 0)
+def _leave_small_pids() -> None:
+    """In a young pid namespace: bait and server must have pids that no process of a jail has.
+
+    Uses the small ones up on threads, and goes on in a child; this process ends as the child does.
+    """
+    if os.getpid() >= MOST_PIDS_OF_A_JAIL:
+        return
+    seen: list[int] = []
+    while not seen or seen.pop() < MOST_PIDS_OF_A_JAIL:
+        thread = threading.Thread(target=lambda: seen.append(threading.get_native_id()))
+        thread.start()
+        thread.join()
+    pid = os.fork()
+    if pid != 0:
+        _, status = os.waitpid(pid, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 def _asked() -> argparse.Namespace:
@@ -153,4 +162,5 @@ def _chosen(asked: argparse.Namespace) -> list[Abuse]:
 
 
 if __name__ == "__main__":
+    _leave_small_pids()
     asyncio.run(_main())

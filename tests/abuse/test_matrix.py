@@ -38,3 +38,20 @@ def test_a_program_that_was_run_again_has_its_new_finding() -> None:
     row = matrix._row({}, first)
     again = matrix._row(row, [{"name": "c a", "kind": "held", "detail": ""}])
     assert (again["held"], again["not_held"]) == (["c a", "c b"], {})
+
+
+@pytest.mark.parametrize(("again", "names"), [([], "--names="), (["--again"], "--names=python fork_bomb")])
+def test_a_row_is_run_whole_or_only_what_was_wrong(
+    again: list[str], names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(place: str, backend: str, image: str, more: list[str]) -> int:
+        asked.append(more)
+        return 0
+
+    monkeypatch.setattr(matrix, "run", run)
+    monkeypatch.setattr(matrix, "_not_held", lambda place, backend: "python fork_bomb")
+    monkeypatch.setattr("sys.argv", ["matrix", "--place", "user", "--backend", "landlock", *again])
+    assert matrix.main() == 0
+    assert [more[-1] for more in asked] == [names]

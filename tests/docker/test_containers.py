@@ -67,6 +67,15 @@ async def test_outcomes_are_those_of_the_other_backends(source: str, outcome: Ou
     assert (await run(box, source)).outcome is outcome
 
 
+async def test_files_that_fill_its_memory_come_out(box: Sandbox) -> None:
+    source = "n = 0\nwhile True:\n    open(f'f{n}', 'wb').write(bytes(1 << 20))\n    n += 1"
+    artefact = (await box.compile(Program("python", source))).artefact
+    assert artefact is not None
+    async with box.session(artefact, LIMITS) as session:
+        assert (await session.run(Case())).outcome is Outcome.MEMORY_LIMIT
+        assert len(await session.fetch(["./"], 1 << 20)) > 64
+
+
 async def test_a_compiled_language(box: Sandbox) -> None:
     source = "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n; }"
     assert (await run(box, source, language="cpp")).stdout == b"42"

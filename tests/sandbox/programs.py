@@ -523,3 +523,16 @@ endmodule
 }
 WITHOUT_INPUT = {"sql", "junit", "go_test", "jest"}  # read no standard input
 WITHOUT_HEAP = {"verilog", "sql"}  # has nothing to take memory with
+
+# A test of 1 + 1 per runner of tests.
+RUNNERS = {
+    "junit": """import static org.junit.jupiter.api.Assertions.*;
+import org.junit.jupiter.api.Test;
+public class SumTest { @Test void adds() { assertEquals(EXPECTED, 1 + 1); } }
+""",
+    "go_test": """package main
+import "testing"
+func TestSum(t *testing.T) { if 1 + 1 != EXPECTED { t.Fatal("sum") } }
+""",
+    "jest": "test('sum', () => { expect(1 + 1).toBe(EXPECTED); });\n",
+}

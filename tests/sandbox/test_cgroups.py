@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cgroups
+from sandbox import cgroups, uids
 from sandbox.cgroups import PREFIX, Group, Hierarchy
 
 REAL = cgroups.probe()
+GONE = 5_000_000  # above the largest pid that Linux gives
 FAMILY = f"{os.getpid()}-test"
 V2_FILES = {
     "memory.max": "max",
@@ -82,14 +83,22 @@ def test_a_real_group_comes_and_goes() -> None:
 
 @pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
 def test_groups_of_a_server_that_is_gone_are_removed_and_a_living_ones_kept() -> None:
-    gone = 5_000_000  # above the largest pid that Linux gives
-    Group(REAL, f"{gone}-programs0-1")
-    living = Group(REAL, f"{FAMILY}0-2")
+    Group(REAL, f"{GONE}-{uids.pid_namespace():x}-programs0-1")
+    living = Group(REAL, f"{cgroups.family_name('test')}0-2")
     cgroups.remove_orphaned(REAL)
     names = [n for d in REAL.directories.values() for n in os.listdir(d)]
-    assert not any(f"{gone}-" in name for name in names)
-    assert any(f"{FAMILY}0-2" in name for name in names)
+    assert not any(f"{GONE}-{uids.pid_namespace():x}-" in name for name in names)
+    assert any(f"{cgroups.family_name('test')}0-2" in name for name in names)
     living.remove()
+
+
+@pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
+def test_groups_of_servers_in_other_containers_are_kept_though_their_pids_are_not_here() -> None:
+    other = Group(REAL, f"{GONE}-{uids.pid_namespace() + 1:x}-programs0-1")
+    cgroups.remove_orphaned(REAL)
+    names = [n for d in REAL.directories.values() for n in os.listdir(d)]
+    other.remove()
+    assert any(f"{GONE}-{uids.pid_namespace() + 1:x}-" in name for name in names)
 
 
 @pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")

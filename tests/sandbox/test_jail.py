@@ -7,12 +7,14 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from sandbox import backends
 from sandbox.errors import FilesTooLarge
+from sandbox.jail import regular_files
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Case, Limits, Outcome, Program
 from tests.sandbox.conftest import LIMITS, Run
@@ -410,3 +412,22 @@ async def test_waiting_for_a_core_is_not_held_against_a_program(sandbox: Sandbox
     outcomes = await asyncio.gather(*(one() for _ in range(8)))
     await crowded.close()
     assert outcomes == [Outcome.OK] * 8
+
+
+async def test_files_that_fill_the_memory_limit_come_out_whole(sandbox: Sandbox) -> None:
+    limits = Limits(cpu_seconds=5, wall_seconds=60, memory_bytes=64 << 20)
+    source = "n = 0\nwhile True:\n    open(f'f{n}', 'wb').write(bytes([n]) * (1 << 20))\n    n += 1"
+    artefact = (await sandbox.compile(Program("python", source))).artefact
+    assert artefact is not None
+    async with sandbox.session(artefact, limits) as session:
+        assert (await session.run(Case())).outcome is Outcome.MEMORY_LIMIT
+        found = await session.fetch(["./"], 1 << 20)
+    whole = [name for name, content in found.items() if content == bytes([int(name[1:])]) * (1 << 20)]
+    assert len(whole) > 32
+
+
+async def test_files_with_holes_are_fetched_as_far_as_an_answer_holds_them(tmp_path: Path) -> None:
+    for n in range(9):
+        with open(tmp_path / f"f{n}", "wb") as file:
+            file.truncate(100 + n)
+    assert regular_files(str(tmp_path), ["./"], 1000, room_bytes=304) == {"f0": 100, "f1": 101, "f2": 102}

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
+import functools
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +32,15 @@ for _ in range(4):
         time.sleep(30)
         os._exit(0)
 os.wait()"""
+ORPHANS = """import os, time
+for _ in range(3):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            while True: pass
+        os._exit(0)
+    os.wait()
+time.sleep(1000)"""
+_PR_CAPBSET_DROP, _CAP_SYS_PTRACE = 24, 19  # linux/prctl.h, linux/capability.h
 
 
 async def _run(box: Sandbox, source: str, limits: Limits = LIMITS) -> RunResult:
@@ -65,6 +79,48 @@ async def test_the_limit_holds_without_a_control_group(source: str, groupless: S
 async def test_memory_below_the_limit_is_no_overrun(groupless: Sandbox) -> None:
     source = "import os\nheld = b'x' * (40 << 20)\nfor _ in range(4):\n    if os.fork() == 0: os._exit(0)\n    os.wait()"
     assert (await _run(groupless, source)).outcome is Outcome.OK
+
+
+async def test_memory_that_no_process_need_map_cannot_be_had(groupless: Sandbox) -> None:
+    source = (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "print(libc.memfd_create(b'x', 0), ctypes.get_errno(), libc.shmget(0, 4096, 0o1600), ctypes.get_errno())"
+    )
+    result = await _run(groupless, source)
+    assert result.stdout == f"-1 {errno.ENOSYS} -1 {errno.ENOSYS}\n".encode()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def traceless() -> AsyncIterator[Sandbox]:
+    """The same in a container with the documented flags, where root may not trace others."""
+    if os.geteuid() != 0:
+        pytest.skip("only root has the capability that must be missing")
+    libc = ctypes.CDLL(None)
+    without = functools.partial(libc.prctl, _PR_CAPBSET_DROP, _CAP_SYS_PTRACE, 0, 0, 0)
+    box = Sandbox(SandboxConfig(slots=1, isolation="namespaces", languages=("python",)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cgroups, "probe", lambda: Hierarchy(0))
+        patch.setattr(subprocess, "Popen", functools.partial(subprocess.Popen, preexec_fn=without))
+        await box.start()
+    yield box
+    await box.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_children_together_are_seen_by_a_supervisor_that_may_not_trace(traceless: Sandbox) -> None:
+    assert (await _run(traceless, HOLDERS)).outcome is Outcome.MEMORY_LIMIT
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_orphans_that_work_are_seen_by_a_supervisor_that_may_not_trace(traceless: Sandbox) -> None:
+    result = await _run(traceless, ORPHANS, replace(LIMITS, cpu_seconds=0.5))
+    assert result.outcome is Outcome.TIME_LIMIT
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_the_supervisor_sees_processes_by_is_not_the_programs(traceless: Sandbox) -> None:
+    source = "import os\nprint(os.getgroups(), [name for name in os.listdir('/proc') if name == '1'])"
+    assert (await _run(traceless, source)).stdout == b"[] []\n"
 
 
 @contextlib.contextmanager

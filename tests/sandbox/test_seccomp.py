@@ -42,6 +42,15 @@ def test_exactly_the_listed_calls_are_denied(machine: str) -> None:
 
 
 @pytest.mark.parametrize("machine", ARCH)
+def test_without_a_memory_group_exactly_what_nobody_maps_is_absent(machine: str) -> None:
+    program = seccomp.build_countable_filter(machine)
+    calls = seccomp.DENIED_WITHOUT_A_MEMORY_GROUP
+    listed = {call.x86_64 if machine == "x86_64" else call.aarch64 for call in calls}
+    for number in range(600):
+        assert run(program, ARCH[machine], number) == (ENOSYS if number in listed else ALLOW), number
+
+
+@pytest.mark.parametrize("machine", ARCH)
 def test_clone_makes_threads_and_processes_but_no_namespaces(machine: str) -> None:
     program, clone = seccomp.build_filter(machine), CLONE[machine]
     assert run(program, ARCH[machine], clone, 17) == ALLOW

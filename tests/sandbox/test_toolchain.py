@@ -12,7 +12,7 @@ from sandbox.findings import SEARCH_PATH
 from sandbox.languages import LANGUAGES, Language, find
 from sandbox.sandbox import Sandbox
 from sandbox.types import Artefact, Case, Limits, Mode, Outcome, Program, RunResult
-from tests.sandbox.programs import SAMPLES, WITHOUT_HEAP, WITHOUT_INPUT
+from tests.sandbox.programs import RUNNERS, SAMPLES, WITHOUT_HEAP, WITHOUT_INPUT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 # Room enough for the slowest runtime's start.
@@ -105,19 +105,6 @@ class Inner { String word = "hello"; }
     assert compilation.artefact is not None, compilation.diagnostics
     async with sandbox.session(compilation.artefact, LIMITS) as session:
         assert (await session.run(Case())).stdout == b"hello\n"
-
-
-RUNNERS = {
-    "junit": """import static org.junit.jupiter.api.Assertions.*;
-import org.junit.jupiter.api.Test;
-public class SumTest { @Test void adds() { assertEquals(EXPECTED, 1 + 1); } }
-""",
-    "go_test": """package main
-import "testing"
-func TestSum(t *testing.T) { if 1 + 1 != EXPECTED { t.Fatal("sum") } }
-""",
-    "jest": "test('sum', () => { expect(1 + 1).toBe(EXPECTED); });\n",
-}
 
 
 @pytest.mark.parametrize("row", _languages(set(RUNNERS)))
