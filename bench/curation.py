@@ -58,6 +58,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--compared-rows", type=int, default=50_000, help="rows for datasketch; 0: none")
     parser.add_argument("--most-bytes", type=int, default=MOST_BYTES, help="bound of the peak memory")
+    parser.add_argument(
+        "--clean-rows", type=int, help="real: undamaged rows of a domain at most; default all"
+    )
     parser.add_argument("--until", default="", help="synthetic: the step that this part ends with")
     parser.add_argument("--part-seconds", type=float, help="synthetic: how long this part may take")
     parser.add_argument("--folder", type=Path, required=True, help="scratch; a gigabyte for a million rows")
@@ -68,7 +71,7 @@ def main() -> None:
 
 def real(options: argparse.Namespace) -> None:
     """Clean rows once through the steps on text, then clean and damaged ones through all steps."""
-    sets = Sets(options.data, options.folder)
+    sets = Sets(options.data, options.folder, options.clean_rows)
     sets.write()
     clean = curate(
         sets.plan("clean", ("clean",), "golds = false\nreferences = false\n"), options.folder / "clean"
@@ -113,8 +116,8 @@ def curate(plan: Path, out: Path) -> dict[str, tuple[str, str]]:
 class Sets:
     """Real rows in two parts: those that stay as they are, and those that are damaged, each in its way."""
 
-    def __init__(self, data: Path, folder: Path) -> None:
-        self._folder, self._rng = folder, random.Random(0)
+    def __init__(self, data: Path, folder: Path, most: int | None) -> None:
+        self._folder, self._most, self._rng = folder, most, random.Random(0)
         self._math = read(data / "math" / "gold_gsm8k_test.jsonl") + read(
             data / "math" / "gold_math500.jsonl"
         )
@@ -127,16 +130,16 @@ class Sets:
         for rows in (self._math, self._code):
             self._rng.shuffle(rows)
         # Of math the long ones, so that a run of nine words is in them; the same rows make the benchmark.
-        wordy = [
-            row for row in self._math if len(row["problem"].split()) > 40 and "[asy]" not in row["problem"]
-        ]
+        wordy = [row for row in self._math if is_wordy(row)]
         taken = wordy[: 3 * PLANTED_EACH]
         ids = {id(row) for row in taken}
         clean = [row for row in self._math if id(row) not in ids]
+        clean.sort(key=lambda row: not is_wordy(row))  # first those that _damaged_math doubles
+        clean = clean[: self._most]
         secret, unreadable, broken = (taken[k::3] for k in range(3))
         faulty, untested = self._code[:PLANTED_EACH], self._code[PLANTED_EACH : 2 * PLANTED_EACH]
         self._lines("clean-math", clean)
-        self._lines("clean-code", self._code[2 * PLANTED_EACH :])
+        self._lines("clean-code", self._code[2 * PLANTED_EACH :][: self._most])
         self._lines("benchmark", secret)
         self._plant("planted-math", list(self._damaged_math(clean, secret, unreadable, broken)))
         self._plant("planted-code", list(self._damaged_code(faulty, untested)))
@@ -144,7 +147,7 @@ class Sets:
     def _damaged_math(
         self, clean: Rows, secret: Rows, unreadable: Rows, broken: Rows
     ) -> Iterator[tuple[str, dict[str, Any] | str]]:
-        doubled = [row for row in clean if "[asy]" not in row["problem"] and len(row["problem"].split()) > 40]
+        doubled = [row for row in clean if is_wordy(row)]
         for row in doubled[:PLANTED_EACH]:
             yield "exact_duplicate", row | {"problem": row["problem"].upper().replace(" ", "  ") + " "}
         for row in doubled[PLANTED_EACH : 2 * PLANTED_EACH]:
@@ -191,6 +194,11 @@ class Sets:
             f'benchmarks = ["{self._folder}/benchmark.jsonl", "{self._humaneval}"]\n[verifier]\n{verifier}'
         )
         return path
+
+
+def is_wordy(row: dict[str, Any]) -> bool:
+    """Whether a math problem has words enough to be damaged, and none of a figure."""
+    return len(row["problem"].split()) > 40 and "[asy]" not in row["problem"]
 
 
 def read(path: Path) -> Rows:

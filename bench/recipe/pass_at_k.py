@@ -22,7 +22,7 @@ from trainer_client.evaluation.estimates import pass_at
 from trainer_client.recipe import load_recipe
 from trainer_client.rewards import Judged
 from trainer_client.tasks.pools import problem_pool
-from trainer_client.tasks.problem import DOMAINS, Domain
+from trainer_client.tasks.problem import DOMAINS, Domain, Problem
 
 HERE = Path(__file__).parent
 Right = list[list[bool]]  # for each problem, which of its samples were right
@@ -54,18 +54,28 @@ def main() -> None:
 
 
 def sampled(path: Path, domain: Domain, samples: int, client: RewardClient) -> Right:
-    """Which samples a checkpoint gets right, at the default recipe's evaluation settings."""
+    """Which samples of the held-out problems a checkpoint gets right."""
+    problems = problem_pool(domain, load_recipe().evaluation.problems, seed=0, held_out=True)
+    return right_samples(path, problems, samples, client, label=f"eval/{domain}")
+
+
+def right_samples(
+    path: Path, problems: Sequence[Problem], samples: int, client: RewardClient, *, label: str
+) -> Right:
+    """Which samples of some problems a checkpoint gets right, at the default recipe's evaluation settings.
+
+    `label` begins the requests' ids, which must differ between calls.
+    """
     from trainer_client.model import load_policy
     from trainer_client.rewards import roll_out
     from trainer_client.rollout.engine import SamplingSettings
     from trainer_client.rollout.transformers_engine import TransformersEngine
 
     policy, settings = load_policy(path), load_recipe().evaluation
-    problems = problem_pool(domain, settings.problems, seed=0, held_out=True)
     prompts = [(one, policy.prompt_ids(one.prompt)) for one in problems for _ in range(samples)]
     sampling = SamplingSettings(settings.max_response_tokens, settings.temperature, seed=0)
-    label = f"eval/{domain}"
-    rollouts = roll_out(TransformersEngine(policy), client, prompts, sampling, label=label, run=str(path))
+    engine = TransformersEngine(policy)
+    rollouts = roll_out(engine, client, prompts, sampling, label=label, run=str(path))
     return by_problem(rollouts.judged, samples)
 
 

@@ -1,9 +1,12 @@
-"""pass@k of two checkpoints: by hand, and without what was not judged."""
+"""pass@k of two checkpoints and accuracy by family: by hand, and without what was not judged."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from bench.recipe.families import by_family
 from bench.recipe.pass_at_k import by_problem, compared
 from protos.reward.v1 import reward_pb2 as pb
 from trainer_client.client import Verdict
@@ -37,3 +40,9 @@ def test_k_goes_as_far_as_the_problem_with_the_fewest_samples():
 def test_a_sample_without_a_reward_is_no_wrong_one():
     rows = [judged(1.0), judged(None), judged(0.0), judged(1.0)]
     assert by_problem(rows, 2) == [[True], [False, True]]
+
+
+def test_accuracy_by_family_counts_problems_that_were_judged():
+    problems = [replace(PROBLEM, key=key) for key in ("math/x/1", "math/x/2", "math/y/1", "math/y/2")]
+    found = by_family(problems, [[True, False], [True, True], [False], []])
+    assert found == {"all": (pytest.approx(0.5), 3), "x": (0.75, 2), "y": (0.0, 1)}
