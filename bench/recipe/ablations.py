@@ -13,6 +13,7 @@ date, commit and machine. The findings are of arXiv 2505.16400.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 import subprocess
@@ -136,10 +137,9 @@ def main() -> None:
 
 
 def variants_of(name: str, steps: int) -> tuple[Variant, ...]:
-    """An ablation's variants, made of the default recipe's last math stage and its code stage."""
+    """An ablation's variants, made of the default recipe's code stage and the math stage before it."""
     stages = load_recipe().stage
-    math = [stage for stage in stages if stage.domain == "math"][-1]
-    code = next(stage for stage in stages if stage.domain == "code")
+    math, code = next(pair for pair in itertools.pairwise(stages) if pair[1].domain == "code")
     both = (replace(stage, steps=steps, name=stage.domain, final_learning_rate=0.0) for stage in (math, code))
     return ABLATIONS[name].variants(*both)
 
