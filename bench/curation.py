@@ -2,12 +2,15 @@
 
     python -m bench.curation real --server 127.0.0.1:50051      # needs ../shared/data and a reward server
     python -m bench.curation synthetic --folder F --rows 1000000   # needs neither: a stand-in reads golds
+    python -m bench.curation synthetic --folder F --rows 1000000 --until near --part-seconds 500
 
 `real` prints for each kind of planted fault how many were found by which rule, and every other rejected row;
 it fails when one is missed, when a row is lost that the clean set keeps, or when counts do not add up.
 `synthetic` runs the whole pipeline without rollouts. It prints seconds for each step, the peak resident
 memory of the curating process, and beside it what `datasketch` (if it is installed) needs for near duplicates
 of the same rows; it fails when a planted row is missed, another is lost, or the peak is above `--most-bytes`.
+In parts: `--until STEP` kills the curating process after that step, `--part-seconds` after that time; the
+same command again goes on in the same folder. CPU seconds are summed over the parts, the peak is the largest.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ import gzip
 import json
 import random
 import resource
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -53,6 +58,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--compared-rows", type=int, default=50_000, help="rows for datasketch; 0: none")
     parser.add_argument("--most-bytes", type=int, default=MOST_BYTES, help="bound of the peak memory")
+    parser.add_argument(
+        "--clean-rows", type=int, help="real: undamaged rows of a domain at most; default all"
+    )
+    parser.add_argument("--until", default="", help="synthetic: the step that this part ends with")
+    parser.add_argument("--part-seconds", type=float, help="synthetic: how long this part may take")
     parser.add_argument("--folder", type=Path, required=True, help="scratch; a gigabyte for a million rows")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +71,7 @@ def main() -> None:
 
 def real(options: argparse.Namespace) -> None:
     """Clean rows once through the steps on text, then clean and damaged ones through all steps."""
-    sets = Sets(options.data, options.folder)
+    sets = Sets(options.data, options.folder, options.clean_rows)
     sets.write()
     clean = curate(
         sets.plan("clean", ("clean",), "golds = false\nreferences = false\n"), options.folder / "clean"
@@ -106,8 +116,8 @@ def curate(plan: Path, out: Path) -> dict[str, tuple[str, str]]:
 class Sets:
     """Real rows in two parts: those that stay as they are, and those that are damaged, each in its way."""
 
-    def __init__(self, data: Path, folder: Path) -> None:
-        self._folder, self._rng = folder, random.Random(0)
+    def __init__(self, data: Path, folder: Path, most: int | None) -> None:
+        self._folder, self._most, self._rng = folder, most, random.Random(0)
         self._math = read(data / "math" / "gold_gsm8k_test.jsonl") + read(
             data / "math" / "gold_math500.jsonl"
         )
@@ -120,16 +130,16 @@ class Sets:
         for rows in (self._math, self._code):
             self._rng.shuffle(rows)
         # Of math the long ones, so that a run of nine words is in them; the same rows make the benchmark.
-        wordy = [
-            row for row in self._math if len(row["problem"].split()) > 40 and "[asy]" not in row["problem"]
-        ]
+        wordy = [row for row in self._math if is_wordy(row)]
         taken = wordy[: 3 * PLANTED_EACH]
         ids = {id(row) for row in taken}
         clean = [row for row in self._math if id(row) not in ids]
+        clean.sort(key=lambda row: not is_wordy(row))  # first those that _damaged_math doubles
+        clean = clean[: self._most]
         secret, unreadable, broken = (taken[k::3] for k in range(3))
         faulty, untested = self._code[:PLANTED_EACH], self._code[PLANTED_EACH : 2 * PLANTED_EACH]
         self._lines("clean-math", clean)
-        self._lines("clean-code", self._code[2 * PLANTED_EACH :])
+        self._lines("clean-code", self._code[2 * PLANTED_EACH :][: self._most])
         self._lines("benchmark", secret)
         self._plant("planted-math", list(self._damaged_math(clean, secret, unreadable, broken)))
         self._plant("planted-code", list(self._damaged_code(faulty, untested)))
@@ -137,7 +147,7 @@ class Sets:
     def _damaged_math(
         self, clean: Rows, secret: Rows, unreadable: Rows, broken: Rows
     ) -> Iterator[tuple[str, dict[str, Any] | str]]:
-        doubled = [row for row in clean if "[asy]" not in row["problem"] and len(row["problem"].split()) > 40]
+        doubled = [row for row in clean if is_wordy(row)]
         for row in doubled[:PLANTED_EACH]:
             yield "exact_duplicate", row | {"problem": row["problem"].upper().replace(" ", "  ") + " "}
         for row in doubled[PLANTED_EACH : 2 * PLANTED_EACH]:
@@ -186,6 +196,11 @@ class Sets:
         return path
 
 
+def is_wordy(row: dict[str, Any]) -> bool:
+    """Whether a math problem has words enough to be damaged, and none of a figure."""
+    return len(row["problem"].split()) > 40 and "[asy]" not in row["problem"]
+
+
 def read(path: Path) -> Rows:
     """The rows of a file."""
     text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
@@ -200,37 +215,84 @@ def called(row: dict[str, Any]) -> str:
 
 def synthetic(options: argparse.Namespace) -> None:
     """A child curates the rows, so that its peak is its own."""
-    raw = options.folder / "raw.jsonl"
-    began = time.perf_counter()
-    planted = write_rows(raw, options.rows)
-    print(
-        f"{options.rows} rows, {raw.stat().st_size / 1e6:.0f} MB, "
-        f"written in {time.perf_counter() - began:.0f} s"
-    )
+    planted = planted_rows(options)
     with gold_reader() as address:
-        plan = options.folder / "plan.toml"
-        plan.write_text(
-            f'name = "synthetic"\n[[source]]\nname = "s"\nfiles = ["{raw}"]\n'
-            '[filters]\nskip = ["non_english"]\n'
-            f'[contamination]\nbenchmarks = ["{options.folder}/benchmark.jsonl"]\n'
-            f'[verifier]\nserver = "{address}"\n'
-        )
-        found = Counter(rule for _, rule in curate(plan, options.folder / "out").values())
+        ended = curate_part(synthetic_plan(options.folder, address), options)
+    parts = [json.loads(line) for line in (options.folder / "parts.jsonl").read_text().splitlines()]
+    print("parts:", *parts, sep="\n  ")
+    if not ended:
+        print("not at its end: the same command goes on")
+        return
+    summary = synthetic_summary(options, planted, parts)
+    print(json.dumps(summary))
+    sys.exit(not (summary["within_bound"] and summary["all_found"] and summary["counts_add_up"]))
+
+
+def planted_rows(options: argparse.Namespace) -> Counter[str]:
+    """What is planted in the raw rows, which are written if they are not there."""
+    raw, kept = options.folder / "raw.jsonl", options.folder / "planted.json"
+    if not kept.exists():
+        began = time.perf_counter()
+        kept.write_text(json.dumps(write_rows(raw, options.rows)))
+        spent = time.perf_counter() - began
+        print(f"{options.rows} rows, {raw.stat().st_size / 1e6:.0f} MB, written in {spent:.0f} s")
+    return Counter(json.loads(kept.read_text()))
+
+
+def synthetic_plan(folder: Path, server: str) -> Path:
+    """Every step but the rollouts."""
+    plan = folder / "plan.toml"
+    plan.write_text(
+        f'name = "synthetic"\n[[source]]\nname = "s"\nfiles = ["{folder}/raw.jsonl"]\n'
+        '[filters]\nskip = ["non_english"]\n'
+        f'[contamination]\nbenchmarks = ["{folder}/benchmark.jsonl"]\n[verifier]\nserver = "{server}"\n'
+    )
+    return plan
+
+
+def curate_part(plan: Path, options: argparse.Namespace) -> bool:
+    """Curates as far as this part may go, and adds a line to `parts.jsonl`; whether that was the end."""
+    command = [sys.executable, "-m", "trainer_client", "curate", str(plan)]
+    child = subprocess.Popen(
+        [*command, "--out", str(options.folder / "out")], stderr=subprocess.PIPE, text=True
+    )
+    assert child.stderr is not None
+    late = threading.Timer(options.part_seconds or threading.TIMEOUT_MAX, child.kill)
+    late.daemon = True
+    late.start()
+    for note in child.stderr:
+        print(note, end="")
+        if options.until and note.startswith(f"{options.until}:"):
+            child.kill()
+    late.cancel()
+    status = child.wait()
+    if status not in (0, -signal.SIGKILL):
+        raise subprocess.CalledProcessError(status, child.args)
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    part = {"cpu_seconds": spent.ru_utime + spent.ru_stime, "peak_rss_bytes": spent.ru_maxrss * 1024}
+    with (options.folder / "parts.jsonl").open("a") as file:
+        file.write(json.dumps(part | {"ended": status == 0}) + "\n")
+    return status == 0
+
+
+def synthetic_summary(options: argparse.Namespace, planted: Counter[str], parts: Rows) -> dict[str, Any]:
+    """The figures of all parts together."""
+    rejected = (options.folder / "out" / "rejected.jsonl").read_text().splitlines()
+    found = Counter(json.loads(line)["rule"] for line in rejected)
     report = json.loads((options.folder / "out" / "report.json").read_text())
-    seconds = {step["name"]: round(step["seconds"], 1) for step in report["steps"]}
     print("planted", dict(planted), "found", dict(found))
-    ours = (spent.ru_utime + spent.ru_stime) / options.rows
+    ours = sum(part["cpu_seconds"] for part in parts) / options.rows
+    peak = max(part["peak_rss_bytes"] for part in parts)
     summary = {
         "rows": options.rows,
-        "seconds": seconds,
-        "rows_per_cpu_second": round(options.rows / (spent.ru_utime + spent.ru_stime)),
-        "peak_rss_bytes": spent.ru_maxrss * 1024,
-        "within_bound": spent.ru_maxrss * 1024 <= options.most_bytes,
+        "seconds": {step["name"]: round(step["seconds"], 1) for step in report["steps"]},
+        "rows_per_cpu_second": round(1 / ours),
+        "peak_rss_bytes": peak,
+        "within_bound": peak <= options.most_bytes,
         "all_found": found == planted,
+        "counts_add_up": report["raw"] == options.rows == report["kept"] + len(rejected),
     }
-    print(json.dumps(summary | (compared(options, ours) if options.compared_rows else {})))
-    sys.exit(not (summary["within_bound"] and summary["all_found"]))
+    return summary | (compared(options, ours) if options.compared_rows else {})
 
 
 class GoldReader(reward_pb2_grpc.RewardServiceServicer):

@@ -13,11 +13,12 @@ date, commit and machine. The findings are of arXiv 2505.16400.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,22 @@ def _lengths(math: Stage, _: Stage) -> tuple[Variant, ...]:
 
 
 def _order(math: Stage, code: Stage) -> tuple[Variant, ...]:
+    """As many updates of each; in the first two half of them are of math."""
     half = math.steps // 2
     first = replace(math, steps=half)
     return (
         Variant("math, then code", (first, replace(code, steps=code.steps - half))),
+        Variant("in turns", tuple(_in_turns(math, code))),
         Variant("code", (code,)),
     )
+
+
+def _in_turns(math: Stage, code: Stage) -> Iterator[Stage]:
+    """An eighth of the updates of math, then of code, and so on: the nearest thing to mixed batches."""
+    turn = max(1, math.steps // 8)
+    for count, first in enumerate(range(0, math.steps, turn)):
+        stage = code if count % 2 else math
+        yield replace(stage, name=f"{stage.domain}-{count}", steps=min(turn, math.steps - first))
 
 
 def _prompts(math: Stage, _: Stage) -> tuple[Variant, ...]:
@@ -91,7 +102,7 @@ def _noise(math: Stage, _: Stage) -> tuple[Variant, ...]:
 ABLATIONS = {
     "updates": Ablation("several updates for a batch collapse entropy", ("entropy", "math"), _updates),
     "lengths": Ablation("growing lengths learn more in the same time", ("reward", "math"), _lengths),
-    "order": Ablation("code learns better after math", ("reward", "code"), _order),
+    "order": Ablation("code learns better after math", ("math", "code"), _order),
     "prompts": Ablation("hard prompts teach more than all", ("reward", "math"), _prompts),
     "noise": Ablation("wrong rewards make a worse policy", ("reward", "math"), _noise),
 }
@@ -126,10 +137,9 @@ def main() -> None:
 
 
 def variants_of(name: str, steps: int) -> tuple[Variant, ...]:
-    """An ablation's variants, made of the default recipe's last math stage and its code stage."""
+    """An ablation's variants, made of the default recipe's code stage and the math stage before it."""
     stages = load_recipe().stage
-    math = [stage for stage in stages if stage.domain == "math"][-1]
-    code = next(stage for stage in stages if stage.domain == "code")
+    math, code = next(pair for pair in itertools.pairwise(stages) if pair[1].domain == "code")
     both = (replace(stage, steps=steps, name=stage.domain, final_learning_rate=0.0) for stage in (math, code))
     return ABLATIONS[name].variants(*both)
 

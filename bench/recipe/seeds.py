@@ -20,6 +20,7 @@ import itertools
 import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -65,26 +66,31 @@ def main() -> None:
 
 
 def run_seed(recipe: str, seed: int, server: str, *, resume: bool = False) -> dict[str, Any]:
-    """One run, from nothing unless it goes on; its figures. `total_seconds` are those of this start."""
+    """One run, from nothing unless it goes on; its figures.
+
+    `total_seconds` and the trainer's `cpu_seconds` are those of this start; on a shared machine the second
+    says more.
+    """
     folder = folder_of(seed)
     goes_on = resume and (folder / "checkpoints").exists()
     if not goes_on:
         shutil.rmtree(folder, ignore_errors=True)
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), children_cpu_seconds()
     command = [sys.executable, "-m", "trainer_client", "run", recipe, "--seed", str(seed)]
     command += ["--resume"] if goes_on else []
     subprocess.run([*command, "--out", str(folder), "--server", server], check=True)
-    return figures(read_metrics(folder / "metrics.jsonl"), code_start(load_recipe(recipe))) | {
+    return figures(read_metrics(folder / "metrics.jsonl"), load_recipe(recipe)) | {
         "seed": seed,
         "resumed": goes_on,
         "total_seconds": round(time.perf_counter() - began, 1),
+        "cpu_seconds": round(children_cpu_seconds() - cpu_began, 1),
     }
 
 
-def code_start(recipe: Recipe) -> int:
-    """The update at which the first code stage begins; without one, the end."""
-    before = itertools.takewhile(lambda stage: stage.domain != "code", recipe.stage)
-    return sum(stage.steps for stage in before)
+def children_cpu_seconds() -> float:
+    """CPU time of all ended children so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def reachable(recipe: str, seed: int, server: str) -> dict[str, Any]:
@@ -119,8 +125,8 @@ def folder_of(seed: int) -> Path:
     return Path("runs") / f"bench-{seed}"
 
 
-def figures(lines: Sequence[Line], code_from: int) -> dict[str, Any]:
-    """Held-out accuracy before and after, also of math at update `code_from`, and what training cost."""
+def figures(lines: Sequence[Line], recipe: Recipe) -> dict[str, Any]:
+    """Held-out accuracy at the start, after each stage and at the end, and what training cost."""
     evaluations = [line for line in lines if line["kind"] == "eval"]
     train = [line for line in lines if line["kind"] == "train"]
     accuracy = {
@@ -128,9 +134,10 @@ def figures(lines: Sequence[Line], code_from: int) -> dict[str, Any]:
         for domain in DOMAINS
         for when, line in (("start", evaluations[0]), ("end", evaluations[-1]))
     }
-    before_code = next(line["math"] for line in evaluations if line["step"] == code_from)
+    at = {line["step"]: {domain: round(line[domain], 4) for domain in DOMAINS} for line in evaluations}
+    ends = itertools.accumulate(stage.steps for stage in recipe.stage)
     return accuracy | {
-        "math_before_code": round(before_code, 4),
+        "after": {stage.name: at[end] for stage, end in zip(recipe.stage, ends, strict=True)},
         "held_out_problems": evaluations[0]["math_judged"],
         "unjudged": sum(line["unjudged"] for line in train),
         "step_seconds": round(
@@ -168,15 +175,21 @@ def circumstances() -> dict[str, Any]:
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """The figures for a person; math also at the start of the code stage."""
-    rows = [f"{'seed':>4}  {'math':>25}  {'code':>16}  {'minutes':>7}  {'unjudged':>8}"]
+    """The figures for a person: both domains at the start and after each stage, in percent."""
+    rows = []
     for one in results:
-        math, code = (
-            " -> ".join(f"{one[key]:.1%}" for key in keys)
-            for keys in (("math_start", "math_before_code", "math_end"), ("code_start", "code_end"))
+        paths = (
+            f"{domain} "
+            + " -> ".join(
+                f"{value:.1%}"
+                for value in (one[f"{domain}_start"], *(after[domain] for after in one["after"].values()))
+            )
+            for domain in DOMAINS
         )
         minutes = one["total_seconds"] / 60
-        rows.append(f"{one['seed']:>4}  {math:>25}  {code:>16}  {minutes:7.1f}  {one['unjudged']:>8}")
+        rows.append(
+            f"seed {one['seed']}: {', '.join(paths)}, {minutes:.1f} minutes, {one['unjudged']} unjudged"
+        )
     return "\n".join(rows)
 
 

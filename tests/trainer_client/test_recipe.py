@@ -32,8 +32,8 @@ def test_shipped_recipes_load_and_survive_writing(tmp_path, name):
     assert load(tmp_path, recipe_as_toml(recipe)) == recipe
 
 
-def test_response_lengths_of_the_default_recipe_never_shrink():
-    lengths = [stage.max_response_tokens for stage in load_recipe().stage]
+def test_response_lengths_of_the_default_recipe_never_shrink_within_math():
+    lengths = [stage.max_response_tokens for stage in load_recipe().stage if stage.domain == "math"]
     assert lengths == sorted(lengths)
     assert len(set(lengths)) > 1
 
