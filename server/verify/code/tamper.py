@@ -51,36 +51,60 @@ SOURCE_SIGNS: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
         ),
     ),
     "source_inspects_frames": (
-        ("frame", "f_", "gc", "inspect", "settrace", "setprofile", "walk_stack"),
+        ("frame", "f_", "gc", "inspect", "set", "walk_stack", ".call", "prepareStackTrace"),
         re.compile(
             r"\b_(?:getframe|current_frames)\b|\bf_(?:locals|globals|back|code)\b|\b(?:tb|gi|cr|ag)_frame\b"
             r"|\bgc\s*\.\s*get_(?:objects|referrers)\b|\binspect\s*\.\s*(?:stack|currentframe|trace)\b"
-            r"|\bset(?:trace|profile)\b|\bwalk_stack\b"
+            r"|\bset(?:trace|profile)\b|\bwalk_stack\b|\barguments\s*\.\s*callee\b|\.\s*caller\b|\bprepareStackTrace\b"
         ),
     ),
     "source_exits_at_once": (
         ("_exit", "_Exit", "halt", "reallyExit"),
         re.compile(
-            r"\bos\s*\.\s*_exit\b|\b_Exit\s*\(|\bquick_exit\s*\(|\bRuntime\s*\.[^;]*\.\s*halt\s*\(|\breallyExit\b"
+            r"\bos\s*\.\s*_exit\b|\b_[eE]xit\s*\(|\bquick_exit\s*\(|\bRuntime\s*\.[^;]*\.\s*halt\s*\(|\breallyExit\b"
         ),
     ),
     "source_overrides_equality": (
-        ("__eq__", "PartialEq", "equals", "asymmetricMatch"),
+        ("__eq__", "PartialEq", "equals", "asymmetricMatch", "operator"),
         re.compile(
             r"\bdef\s+__eq__\b|\b__eq__\s*=|\bimpl\b[^{;]*\bPartialEq\b|\bboolean\s+equals\s*\(|\basymmetricMatch\b"
+            r"|\boperator\s*==\s*\([^)]*\)\s*(?:const\s*)?(?:noexcept\s*)?\{\s*return\s+(?:true|1)\s*;"
+        ),
+    ),
+    "source_patches_asserts": (
+        ("assert",),
+        re.compile(
+            r"\bmacro_rules!\s*(?:debug_)?assert|\bassert(?:['\"]\s*\))?\s*\.\s*\w+\s*=(?![=>])"
+            r"|\bconsole\s*\.\s*assert\s*=(?![=>])|\bTestCase\s*\.\s*assert\w+\s*=(?!=)"
         ),
     ),
     "source_names_runner": (
-        ("/box", "solution.py", "sitecustomize", "conftest", "modules", "_pytest", "meta_path"),
+        (
+            *(
+                "/box",
+                "solution.py",
+                "sitecustomize",
+                "usercustomize",
+                "conftest",
+                "modules",
+                "_pytest",
+                "meta_path",
+            ),
+            *("erdict", "getResource", "__filename", "include_", "incbin", "go:embed", "Executable"),
+        ),
         re.compile(
-            r"/box\b|\bsolution\.py\b|\bsitecustomize\b|\bconftest\b|\bsys\s*\.\s*modules\b|\b_pytest\b|\bmeta_path\b"
+            r"/box\b|\bsolution\.py\b|\b(?:site|user)customize\b|\bconftest\b|\bsys\s*\.\s*modules\b|\b_pytest\b"
+            r"|\bmeta_path\b|\bverdict_(?:harness|done|run|unit)|\bverdict(?:Done|Run|Tests)\b"
+            r"|\bVerdict(?:Runner|UnitTests)\b|\bSymbol\s*\.\s*for\s*\(\s*.verdict\b|\bgetResource(?:AsStream)?\b"
+            r"|\b__filename\b|\binclude_(?:str|bytes)\s*!|\.incbin\b|//go:embed\b|\bos\s*\.\s*Executable\b"
         ),
     ),
     "source_writes_descriptors": (
-        ("write", "/dev/fd", "FileDescriptor", "from_raw_fd", "NewFile"),
+        ("rite", "fd", "open", "FileDescriptor", "NewFile", "printf", ">&"),
         re.compile(
             r"\bos\s*\.\s*write\s*\(\s*[3-9]\b|/dev/fd/[3-9]|\bFileDescriptor\b|\bfrom_raw_fd\b"
-            r"|\bos\s*\.\s*NewFile\s*\(|\bwrite(?:v|File)?Sync\s*\(\s*[3-9]\b"
+            r"|\bos\s*\.\s*NewFile\s*\(|\bwrite(?:v|File)?Sync\s*\(\s*[3-9]\b|\b[wW]rite\s*\(\s*4\s*,"
+            r"|\b(?:f?open|fdopen|dprintf|for_fd)\s*\(\s*4\b|\bfd\s*:\s*4\b|php://fd/|>&=?\s*4\b"
         ),
     ),
 }
