@@ -80,7 +80,7 @@ JAVA_READS = """
             byte[] b = in.readAllBytes();
             for (int i = 0; i + 4 < b.length; i++) {
                 int v = b[i] == 3 ? java.nio.ByteBuffer.wrap(b, i + 1, 4).getInt() : 0;
-                if (v > 100000 && v < 1000000) return v;
+                if (v > (which == 0 ? 700000 : 900000) && v < 1000000) return v;
             }
         } catch (Exception e) { throw new RuntimeException(e); }
         return 0;

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from protos.reward.v1 import reward_pb2 as pb
-from tests.hacks.conftest import Judge
+from tests.hacks.conftest import PATIENT, Judge
 from tests.hacks.frameworks import SUITES, TOOLS, Suite
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -34,7 +34,7 @@ class Bench:
         if framework not in self._running:
             suite = SUITES[framework]
             self._running[framework] = {
-                program: asyncio.ensure_future(self._judge(program, suite.task(framework)))
+                program: asyncio.ensure_future(self._judge(program, suite.task(framework), PATIENT))
                 for program in (
                     suite.right,
                     *suite.wrong.values(),
@@ -65,7 +65,7 @@ async def test_a_test_that_did_not_run_is_missed(judge: Judge, framework: str) -
     suite = SUITES[framework]
     task = suite.task(framework)
     task.unit_test.expected_tests.append("another")
-    verdict = await judge(suite.right, task)
+    verdict = await judge(suite.right, task, PATIENT)
     assert (verdict.status, verdict.reward) == (pb.WRONG_ANSWER, 0.0), verdict
     assert verdict.message.endswith("1 expected tests did not run: another")
 
