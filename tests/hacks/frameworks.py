@@ -78,9 +78,9 @@ JAVA_READS = """
         if (which == 2) return 0;
         try (var in = Score.class.getResourceAsStream(which == 0 ? "ScoreTest.class" : "OldTest.class")) {
             byte[] b = in.readAllBytes();
-            for (int i = 0; i + 4 < b.length; i++) {
-                int v = b[i] == 3 ? java.nio.ByteBuffer.wrap(b, i + 1, 4).getInt() : 0;
-                if (v > (which == 0 ? 700000 : 900000) && v < 1000000) return v;
+            for (int i = 0; i + 4 <= b.length; i++) {
+                int v = java.nio.ByteBuffer.wrap(b, i, 4).getInt();
+                if (v / 10000 == (which == 0 ? 73 : 90)) return v;
             }
         } catch (Exception e) { throw new RuntimeException(e); }
         return 0;
