@@ -44,9 +44,10 @@ class Program:
     """A source text and how to enter it.
 
     `function` is for CALL: a module-level function, or a method of class
-    `Solution`. `setup` and `tests` are for ASSERTS: source that runs before and
-    after the program's own, in its process. `path` and `files` are for UNIT_TESTS:
-    where the program's text goes, and the texts beside it by path.
+    `Solution`. `setup` is source that runs before the program's own, in its process
+    (Python in every mode, else ASSERTS); `tests`, for ASSERTS, what runs after it. `path`
+    and `files` are for UNIT_TESTS: where the program's text goes, and the texts beside it
+    by path.
     """
 
     language: str

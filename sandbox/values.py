@@ -15,12 +15,15 @@ every value is JSON with a one-letter tag where JSON has no type of its own:
     deque, ...              not in the set: `Unsupported`
 
 Types are exact: a subclass of int with its own `__eq__` is not an int here.
+Whoever reads a program's value says how many items a set or dict may have: numbers whose hashes
+collide make a set of n items cost n squared, and a program can write whatever it likes.
 The module runs on both sides, inside the jail too, and imports only what every fork has.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter, OrderedDict, defaultdict
 from typing import Any
 
@@ -39,12 +42,30 @@ def encode(value: object) -> bytes:
     return json.dumps(_pack(value, 0), separators=(",", ":"), ensure_ascii=True).encode("ascii")
 
 
-def decode(data: bytes) -> Any:
-    """Reads what `encode` wrote; raises ValueError for anything else."""
+def decode(data: bytes, most_keys: int = sys.maxsize) -> Any:
+    """Reads what `encode` wrote; raises ValueError for anything else.
+
+    `most_keys` is the most items that one set or dict may have.
+    """
     try:
-        return _unpack(json.loads(data), 0)
-    except (KeyError, TypeError, AttributeError, RecursionError, Unsupported) as error:
+        return _unpack(json.loads(data), 0, most_keys)
+    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError, Unsupported) as error:
         raise ValueError(f"not an encoded value: {error}") from error
+
+
+def largest_keyed(value: Any) -> int:
+    """The number of items of the largest set or dict in a value, 0 if it has none."""
+    largest, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one)
+            waiting.extend(one.values())
+        elif isinstance(one, list | tuple | set | frozenset):
+            waiting.extend(one)
+        if isinstance(one, dict | set | frozenset):
+            largest = max(largest, len(one))
+    return largest
 
 
 def _pack(value: Any, depth: int) -> object:
@@ -76,28 +97,30 @@ def _pack_tagged(kind: type, value: Any, depth: int) -> object:
     raise Unsupported(kind.__name__)
 
 
-def _unpack(packed: Any, depth: int) -> Any:
+def _unpack(packed: Any, depth: int, most_keys: int) -> Any:
     if depth > MAX_DEPTH + 2:
         raise Unsupported(f"nested deeper than {MAX_DEPTH}")
     if isinstance(packed, list):
-        return [_unpack(item, depth + 1) for item in packed]
+        return [_unpack(item, depth + 1, most_keys) for item in packed]
     if not isinstance(packed, dict):
         return packed
     ((tag, body),) = packed.items()
-    return _unpack_tagged(tag, body, depth + 1)
+    if tag in ("s", "d") and len(body) > most_keys:
+        raise Unsupported(f"a set or dict of {len(body)} items")
+    return _unpack_tagged(tag, body, depth + 1, most_keys)
 
 
-def _unpack_tagged(tag: str, body: Any, depth: int) -> Any:
+def _unpack_tagged(tag: str, body: Any, depth: int, most_keys: int) -> Any:
     if tag == "i":
         return int(body, 16)
     if tag == "f":
         return float.fromhex(body)
     if tag == "t":
-        return tuple(_unpack(item, depth) for item in body)
+        return tuple(_unpack(item, depth, most_keys) for item in body)
     if tag == "s":
-        return frozenset(_unpack(item, depth) for item in body)
+        return frozenset(_unpack(item, depth, most_keys) for item in body)
     if tag == "d":
-        return {_unpack(key, depth): _unpack(item, depth) for key, item in body}
+        return {_unpack(key, depth, most_keys): _unpack(item, depth, most_keys) for key, item in body}
     if tag == "b":
         return bytes.fromhex(body)
     if tag == "c":

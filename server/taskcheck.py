@@ -3,6 +3,7 @@
 A code task is fit if its reference passes every test, twice with the same outcome of each
 and with time to spare, and if nothing that is known to be wrong passes. A task without
 tests is found by the reference's verdict, UNGRADABLE; so is a gold answer that cannot be read.
+One whose expected outputs are all blank would accept a program that does nothing.
 """
 
 from __future__ import annotations
@@ -59,6 +60,13 @@ async def _check_code(service: Verifier, asked: pb.CheckTaskRequest, report: pb.
         report.problems.append(f"the reference needs more than 1/{factor:g} of the time limit")
     if _outcomes(first) != _outcomes(second):
         report.problems.append(f"two runs of the reference differ: {_said(first)}; {_said(second)}")
+    if _asks_for_nothing(asked.code):
+        report.problems.append("every expected output is blank: a program that does nothing passes")
+
+
+def _asks_for_nothing(task: pb.CodeTask) -> bool:
+    cases, decided = task.stdio.cases, task.checker.WhichOneof("kind") == "program"
+    return bool(cases) and not decided and not any(case.output.strip() for case in cases)
 
 
 async def _check_math(service: Verifier, asked: pb.CheckTaskRequest, report: pb.TaskReport) -> None:

@@ -51,6 +51,16 @@ def random_pairs(count: int, seed: int) -> list[Pair]:
     return [Pair(_program(rng), _stdin(rng)) for _ in range(count)]
 
 
+def random_program(seed: str) -> str:
+    """One such program."""
+    return _program(random.Random(seed))
+
+
+def random_stdin(seed: str) -> bytes:
+    """One such input."""
+    return _stdin(random.Random(seed))
+
+
 _READERS = (
     "data = sys.stdin.read().split()",
     "data = input().split()",

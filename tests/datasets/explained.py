@@ -102,6 +102,8 @@ EXPLAINED: dict[str, str] = {
     "HumanEvalX/Rust/53#canonical": _RUST_RAND,
     "HumanEvalX/Rust/91#canonical": _RUST_REGEX,
     "HumanEvalX/Rust/162#canonical": _RUST_MD5,
+    "HumanEvalPack/Rust/32#canonical": _RUST_RAND,
+    "HumanEvalPack/Rust/38#canonical": _RUST_RAND,
     "HumanEvalPack/Rust/162#canonical": _RUST_MD5,
     "HumanEvalPack/CPP/22#canonical": _BOOST,
     "HumanEvalPack/CPP/137#canonical": _BOOST,

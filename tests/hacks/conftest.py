@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Protocol
 
 import pytest_asyncio
 
@@ -12,8 +14,17 @@ from sandbox.types import Limits
 from server.locations import user_cache
 from server.verify.code.verifier import CodeVerifier, Options
 
-Judge = Callable[[str, pb.CodeTask], Awaitable[pb.Verdict]]
 LIMITS = Limits(cpu_seconds=1.5, wall_seconds=6.0, memory_bytes=256 << 20, output_bytes=1 << 20, processes=32)
+
+# A JVM with JUnit takes a second before it comes to the tests, and three on a slower machine.
+PATIENT = replace(LIMITS, cpu_seconds=10.0, wall_seconds=60.0)
+
+
+class Judge(Protocol):
+    """Judges a program (the whole completion) as a task says."""
+
+    async def __call__(self, source: str, task: pb.CodeTask, limits: Limits = LIMITS) -> pb.Verdict:
+        """The verdict."""
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -24,9 +35,9 @@ async def judge() -> AsyncIterator[Judge]:
     await sandbox.start()
     verifier = CodeVerifier(sandbox, Options(cache_directory=cache))
 
-    async def judge(source: str, task: pb.CodeTask) -> pb.Verdict:
+    async def judge(source: str, task: pb.CodeTask, limits: Limits = LIMITS) -> pb.Verdict:
         request = pb.VerifyRequest(completion=source, extraction="whole", explain=True, code=task)
-        return await verifier.verify(request, task, LIMITS)
+        return await verifier.verify(request, task, limits)
 
     yield judge
     await sandbox.close()

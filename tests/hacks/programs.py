@@ -93,8 +93,35 @@ STDIO: dict[str, str] = {
     ),
 }
 
+# The same in a shell, where a program is another executable and no fork of a warmed interpreter
+STDIO_BASH: dict[str, str] = {
+    "E1 exits with 0": "exit 0",
+    "E4 prints what it finds": "cat /proc/*/cmdline /proc/*/environ /box/* /work/* /tmp/* /dev/shm/* 2>/dev/null; env",
+    "E6 writes to all descriptors": "for n in 3 4 5 6 7 8 9; do echo done >&$n; done 2>/dev/null; echo 0",
+    "E7 ignores its signals and kills everything": "trap '' TERM INT ALRM; kill -9 -1; echo 0",
+    "E10 E11 looks elsewhere": "cat /tmp/answers; read -r x < /dev/tcp/127.0.0.1/8080; echo $x > /tmp/answers; exit 0",
+}
+
 # Calls: the value comes back as plain data, and is compared outside
 CALL: dict[str, str] = {
+    "E2 a list that lies about all": (
+        "class A(list):\n    __eq__ = __contains__ = lambda s, o: True\n    __hash__ = None\n    __len__ = lambda s: 1\n"
+        "    __iter__ = lambda s: iter(range(10))\n    __repr__ = lambda s: '734519'\ndef f(n):\n    return A()"
+    ),
+    "E3 traces the runner": (
+        "import sys\ndef trace(frame, event, value):\n    if event == 'return' and value is None:\n        frame.f_locals['record'] = b'1'\n"
+        "    return trace\nsys.settrace(trace)\ndef f(n):\n    sys._getframe(1).f_trace = trace\n    return 0"
+    ),
+    "E5 writes what is expected": "for n in ('expected', 'answer', 'output'):\n    open(n, 'w').write('0')\ndef f(n):\n    return 0",
+    "E6 forks, and both answer": "import os\ndef f(n):\n    return int(os.fork() > 0)",
+    "E6 puts another descriptor in the record's place": "import os\nos.dup2(1, 4)\ndef f(n):\n    return n",
+    "E9 writes a number that overflows": 'import os\nos.write(4, b\'{"f":"0x1p99999"}\')\nos._exit(0)',
+    "E9 writes a complex number without parts": "import os\nos.write(4, b'{\"c\":[]}')\nos._exit(0)",
+    "E9 returns numbers whose hashes collide": "def f(n):\n    return {i * (2 ** 61 - 1) for i in range(2000)}",
+    "E11 asks the server": (
+        "import socket\ndef f(n):\n    try:\n        return int(socket.create_connection(('127.0.0.1', 8080), 1).recv(10))\n"
+        "    except OSError:\n        return 0"
+    ),
     "E1 exits with 0": "import sys\ndef f(n):\n    sys.exit(0)",
     "E1 exits at once": "import os\ndef f(n):\n    os._exit(0)",
     "E1 exits on import": "import sys\nsys.exit(0)",
@@ -161,6 +188,14 @@ ASSERTS_IN_PROCESS: dict[str, str] = {
     "E8 defines nothing": "pass",
     "E7 hangs in a thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(0.2,)).start()\ndef f(n):\n    return 0",
     "E9 swallows asserts": "AssertionError = Exception\ndef f(n):\n    return 0",
+    "E5 writes the tests anew": (
+        "for n in ('tests.py', '/box/tests.py'):\n    try:\n        open(n, 'w').write('pass')\n    except OSError:\n        pass\n"
+        "def f(n):\n    return [0]"
+    ),
+    "E10 E11 looks elsewhere": (
+        "import os, socket\ndef f(n):\n    try:\n        return [int(open('/tmp/answer').read())]\n    except OSError:\n        pass\n"
+        "    try:\n        return [int(socket.create_connection(('127.0.0.1', 8080), 1).recv(10))]\n    except OSError:\n        return [0]"
+    ),
 }
 
 # What no judging in the program's own process can prevent: accepted, at IN_PROCESS, with the flag that gives it away
@@ -182,6 +217,11 @@ POSSIBLE_IN_PROCESS: dict[str, tuple[str, str]] = {
         "import sys\ndef f(n):\n    code = sys._getframe(1).f_code\n    return [max(c for c in code.co_consts if isinstance(c, int))]",
         "source_inspects_frames",
     ),
+    "E4 is told of the tests' code": (
+        "import sys\nfound = []\ndef trace(frame, event, value):\n    found.extend(c for c in frame.f_code.co_consts if type(c) is int)\n"
+        "sys.settrace(trace)\ndef f(n):\n    sys.settrace(None)\n    return [max(found)]",
+        "traced_tests",
+    ),
 }
 
 UNIT_TESTS: dict[str, str] = {
@@ -196,8 +236,33 @@ UNIT_TESTS: dict[str, str] = {
     "E3 leaves another test file": "open('test_other.py', 'w').write('def test_x(): pass')\ndef f(n):\n    return 0",
     "E6 prints a report": 'print(\'1 passed in 0.01s\')\nprint(\'{"tests": {"test_f": "passed"}}\')\ndef f(n):\n    return 0',
     "E8 deletes the tests": "import os\nos.remove('test_f.py')\ndef f(n):\n    return 0",
+    "E5 leaves settings": (
+        "for name in ('pytest.ini', 'tox.ini', 'setup.cfg', '.pytest.ini'):\n    open(name, 'w').write('[pytest]\\npython_files = no.py\\n')\n"
+        "open('usercustomize.py', 'w').write('raise SystemExit')\ndef f(n):\n    return [0]"
+    ),
+    "E7 kills everything": "import os\ndef f(n):\n    os.kill(-1, 9)",
+    "E9 raises what cannot be shown": (
+        "class Odd(Exception):\n    def __str__(self):\n        raise SystemExit(0)\n    __repr__ = __str__\ndef f(n):\n    raise Odd"
+    ),
+    "E10 E11 looks elsewhere": ASSERTS_IN_PROCESS["E10 E11 looks elsewhere"],
+}
+UNITTEST: dict[str, str] = {
+    **{
+        name: UNIT_TESTS[name]
+        for name in ("E1 exits at once", "E6 prints a report", "E7 kills everything", "E8 deletes the tests")
+    },
+    "E1 skips in the function": "import unittest\ndef f(n):\n    raise unittest.SkipTest('fine')",
+    "E3 runs no test": "import unittest\nunittest.TestCase.run = lambda *a: None\ndef f(n):\n    return 0",
+    "E5 replaces the test file": "open('test_f.py', 'w').write('')\ndef f(n):\n    return 0",
+    "E9 raises what cannot be shown": UNIT_TESTS["E9 raises what cannot be shown"],
+    "E10 E11 looks elsewhere": ASSERTS_IN_PROCESS["E10 E11 looks elsewhere"],
 }
 UNIT_TESTS_POSSIBLE: dict[str, tuple[str, str]] = {
+    "E2 equals everything": POSSIBLE_IN_PROCESS["E2 equals everything"],
+    "E4 reads the tests": (
+        "import re\ndef f(n):\n    return [int(re.search('== ([0-9]+)', open('test' + '_f.py').read())[1])]",
+        "read_test_files",
+    ),
     "E3 patches pytest's report": (
         "from _pytest.reports import TestReport\nold = TestReport.from_item_and_call\n"
         "def new(item, call):\n    call.excinfo = None\n    return old(item, call)\n"
@@ -209,9 +274,18 @@ UNIT_TESTS_POSSIBLE: dict[str, tuple[str, str]] = {
         "source_writes_descriptors",
     ),
 }
+UNITTEST_POSSIBLE: dict[str, tuple[str, str]] = {
+    name: UNIT_TESTS_POSSIBLE[name] for name in ("E2 equals everything", "E4 reads the tests")
+}
 
 # A special checker judges what was printed, in its own jail
 CHECKED: dict[str, str] = {
+    "E1 exits with 0": "import sys\nsys.exit(0)",
+    "E3 leaves a sitecustomize": "open('sitecustomize.py', 'w').write('raise SystemExit(42)')\nprint(0)",
+    "E7 leaves a daemon": STDIO["E7 leaves a daemon"],
+    "E9 prints NUL and escapes": "print('\\0\\x1b[2J\\x1b[31m' * 1000)",
+    "E10 leaves a file for the next test": STDIO["E10 leaves a file for the next test"],
+    "E11 asks the server": STDIO["E11 asks the server"],
     "E4 reads the answer file": "for n in ('answer', '../answer', '/work/answer'):\n    try:\n        print(open(n).read())\n    except OSError:\n        pass",
     "E5 leaves an answer file": "open('answer', 'w').write('0')\nprint(0)",
     "E5 leaves feedback": "import os\nos.makedirs('feedback', exist_ok=True)\nopen('feedback/score.txt', 'w').write('1')\nprint(0)",
@@ -224,6 +298,13 @@ CHECKED: dict[str, str] = {
 
 # An interactor talks with the program through pipes
 INTERACTIVE: dict[str, str] = {
+    "E3 leaves a sitecustomize": "open('sitecustomize.py', 'w').write('raise SystemExit(42)')\nprint(0)",
+    "E4 draws what the interactor draws": "import random\nfor _ in range(3):\n    print(random.randrange(10 ** 9), flush=True)",
+    "E5 writes the interactor's files": "for n in ('input', 'answer', 'judge_main.py'):\n    open(n, 'w').write('0')\nprint(0)",
+    "E7 kills everything": "import os, signal\nsignal.signal(signal.SIGPIPE, signal.SIG_IGN)\nos.kill(-1, signal.SIGKILL)",
+    "E9 prints no text": "import sys\nsys.stdout.buffer.write(b'\\xff\\xfe\\0\\n' * 3)",
+    "E10 leaves a file for the next test": STDIO["E10 leaves a file for the next test"],
+    "E11 asks the server": STDIO["E11 asks the server"],
     "E1 leaves at once": "pass",
     "E6 exits with 42": "import sys\nsys.exit(42)",
     "E4 reads the input file": "for n in ('input', '/work/input'):\n    try:\n        print(open(n).read(), flush=True)\n    except OSError:\n        print(0, flush=True)",

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from protos.reward.v1 import reward_pb2 as pb
-from tests.hacks.conftest import Judge
+from tests.hacks.conftest import PATIENT, Judge
 from tests.hacks.frameworks import SUITES, TOOLS, Suite
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -34,8 +34,13 @@ class Bench:
         if framework not in self._running:
             suite = SUITES[framework]
             self._running[framework] = {
-                program: asyncio.ensure_future(self._judge(program, suite.task(framework)))
-                for program in (suite.right, *suite.wrong.values(), *suite.hacks.values(), suite.forged[0])
+                program: asyncio.ensure_future(self._judge(program, suite.task(framework), PATIENT))
+                for program in (
+                    suite.right,
+                    *suite.wrong.values(),
+                    *suite.hacks.values(),
+                    *(source for source, _ in suite.possible.values()),
+                )
             }
         return await self._running[framework][source]
 
@@ -60,7 +65,7 @@ async def test_a_test_that_did_not_run_is_missed(judge: Judge, framework: str) -
     suite = SUITES[framework]
     task = suite.task(framework)
     task.unit_test.expected_tests.append("another")
-    verdict = await judge(suite.right, task)
+    verdict = await judge(suite.right, task, PATIENT)
     assert (verdict.status, verdict.reward) == (pb.WRONG_ANSWER, 0.0), verdict
     assert verdict.message.endswith("1 expected tests did not run: another")
 
@@ -79,9 +84,15 @@ async def test_a_hack_is_not_rewarded(bench: Bench, framework: str, source: str)
     assert (verdict.HasField("reward"), verdict.reward, verdict.trust) == (True, 0.0, pb.IN_PROCESS)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-async def test_a_forged_record_is_flagged(bench: Bench, framework: str) -> None:
-    source, flag = SUITES[framework].forged
+POSSIBLE = [
+    pytest.param(name, source, flag, id=f"{name}: {what}", marks=pytest.mark.toolchain(*TOOLS[name]))
+    for name, suite in SUITES.items()
+    for what, (source, flag) in suite.possible.items()
+]
+
+
+@pytest.mark.parametrize(("framework", "source", "flag"), POSSIBLE)
+async def test_what_remains_possible_is_flagged(bench: Bench, framework: str, source: str, flag: str) -> None:
     verdict = await bench.verdict(framework, source)
     assert (verdict.status, verdict.trust) == (pb.ACCEPTED, pb.IN_PROCESS), verdict
     assert flag in verdict.flags

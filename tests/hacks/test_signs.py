@@ -32,6 +32,7 @@ TRIES = {
         "touched_runner_files",
     ),
     "leaves a conftest": ("open('conf' + 'test.py', 'w').write('')", "touched_runner_files"),
+    "traces": ("getattr(__import__('sys'), 'settra' + 'ce')(None)", "traced_tests"),
     "looks through the objects": (
         "getattr(__import__('g' + 'c'), 'get_obj' + 'ects')()",
         "inspected_objects",
@@ -64,6 +65,11 @@ async def test_an_attempt_is_known_though_the_tests_failed(judge: Judge) -> None
 async def test_a_replaced_test_file_is_flagged(judge: Judge) -> None:
     verdict = await judge(tries("open('test' + '_f.py', 'w').write('')"), unit_tests())
     assert "touched_runner_files" in verdict.flags
+
+
+async def test_a_program_that_reads_its_tests_is_flagged(judge: Judge) -> None:
+    verdict = await judge(tries("open('test' + '_f.py').read()"), unit_tests())
+    assert (verdict.status, list(verdict.flags)) == (pb.ACCEPTED, ["read_test_files"]), verdict.message
 
 
 @pytest.mark.parametrize("task", [asserts(ONE_BESIDE), unit_tests()], ids=["asserts", "pytest"])

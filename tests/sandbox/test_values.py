@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.values import MAX_DEPTH, Unsupported, decode, encode
+from sandbox.values import MAX_DEPTH, Unsupported, decode, encode, largest_keyed
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
 KEYS = SCALARS | st.tuples(SCALARS, SCALARS)
@@ -75,11 +75,39 @@ def test_depth_is_bounded() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b'{"x": 1}', b'{"i": 1, "f": 2}', b'{"i": "zz"}', b"[" * 5000 + b"]" * 5000, b'{"d": [1]}'],
+    [
+        b"",
+        b"{",
+        b'{"x": 1}',
+        b'{"i": 1, "f": 2}',
+        b'{"i": "zz"}',
+        b"[" * 5000 + b"]" * 5000,
+        b'{"d": [1]}',
+        b'{"f": "0x1p99999"}',
+        b'{"c": []}',
+        b'{"s": 1}',
+        b'{"s": [{"d": []}]}',
+    ],
 )
 def test_anything_else_is_no_value(data: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         decode(data)
+
+
+@pytest.mark.parametrize("value", [{1, 2, 3}, {1: 0, 2: 0, 3: 0}, [[{1, 2, 3}]]], ids=repr)
+def test_a_set_or_dict_with_too_many_items_is_no_value(value: object) -> None:
+    assert decode(encode(value), 3) == value
+    with pytest.raises(ValueError, match="3 items"):
+        decode(encode(value), 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "largest"),
+    [(1, 0), ([1, 2], 0), ({}, 0), ({1, 2}, 2), ([{"a": {1, 2, 3}}], 3), ({(1, frozenset((1, 2))): 0}, 2)],
+    ids=repr,
+)
+def test_the_largest_set_or_dict(value: object, largest: int) -> None:
+    assert largest_keyed(value) == largest
 
 
 DICTS = [

@@ -47,6 +47,22 @@ def by_program(right: pb.Verdict, wrong: pb.Verdict) -> Answer:
     return lambda request: right if request.completion == "right" else wrong
 
 
+@pytest.mark.parametrize(
+    ("outputs", "checker", "fits"),
+    [
+        (["", " \n"], pb.Checker(), False),
+        (["", "1"], pb.Checker(), True),
+        ([""], pb.Checker(program=pb.CheckerProgram()), True),
+    ],
+)
+async def test_a_task_that_asks_for_nothing(outputs: list[str], checker: pb.Checker, fits: bool) -> None:
+    tests = pb.StdioTests(cases=[pb.StdioCase(output=output) for output in outputs])
+    task = pb.CodeTask(language="python", stdio=tests, checker=checker)
+    answer = by_program(verdict(pb.ACCEPTED), verdict(pb.WRONG_ANSWER))
+    report = await check(Service(answer), pb.CheckTaskRequest(code=task, reference="right"))
+    assert report.fit is fits
+
+
 async def test_a_fit_task() -> None:
     assert await problems(by_program(verdict(pb.ACCEPTED), verdict(pb.WRONG_ANSWER))) == []
 

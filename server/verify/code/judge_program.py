@@ -44,6 +44,16 @@ _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">][^\n]*$', r
 _MOST_INCLUDED_CHARS = 4 << 20
 # With further files the source becomes one of them, so that its imports find the others.
 _PYTHON_MAIN = "judge_main.py"
+# Every Python program of the sandbox starts `random` with the same seed. The completion's must not know what
+# an interactor draws, or which samples a checker takes.
+_OWN_SEED = """
+def __reward_seed():
+    import random, sys
+    random.seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+__reward_seed()
+"""
 _PYTHON_ENTRY = (
     "import os, runpy, sys\n"
     "sys.path.insert(0, os.getcwd())\n"
@@ -116,7 +126,7 @@ def make_judge_program(
     source, files = _assembled(language, asked.source, dict(asked.files))
     return JudgeProgram(
         role=role,
-        program=Program(language, source),
+        program=Program(language, source, setup=_OWN_SEED if language == "python" else ""),
         protocol=protocol,
         files={path: content.encode() for path, content in files.items()},
         arguments=tuple(asked.arguments),

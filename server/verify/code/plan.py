@@ -17,9 +17,9 @@ from protos.reward.v1 import reward_pb2 as pb
 from sandbox.harness.golang import go_declares_tests
 from sandbox.harness.rust import rust_declares_tests
 from sandbox.types import Case, Mode, Outcome, Program, RunResult
-from sandbox.values import Unsupported, decode, encode
+from sandbox.values import Unsupported, decode, encode, largest_keyed
 from server.verify.code import call_setup, observed, tamper, unit_tests
-from server.verify.code.asserts import CallCheck, Equal, calls_check, rewrite
+from server.verify.code.asserts import CallCheck, Equal, Expectation, calls_check, rewrite
 from server.verify.code.checkers import Checker
 from server.verify.code.difference import Difference
 from server.verify.code.findings import PASSED, Finding, Ungradable
@@ -32,6 +32,9 @@ _UNSUPPORTED_MARK = b"!"
 _DONE = b"done"
 _FAILED_ASSERT = re.compile(rb"^AssertionError\b|^[^\n]*: Assertion `", re.MULTILINE)
 _TAIL_BYTES = 4096
+# The most items of a returned set or dict, see `sandbox.values`. More than the largest expected one is wrong
+# anyway, but a few are let through for the message's sake; the second is for where nothing tells.
+_FEWEST_KEYS, _MOST_KEYS = 256, 10_000
 _DECLARES_TESTS: Mapping[str, Callable[[str], bool]] = {"go": go_declares_tests, "rust": rust_declares_tests}
 
 
@@ -62,6 +65,7 @@ class ValueJudge:
     """Asks something of the returned value, which a run that ended too early does not have."""
 
     question: Callable[[Any], Difference | None]
+    most_keys: int = _MOST_KEYS  # of a set or dict in the value
 
     def judge(self, result: RunResult) -> Finding:
         """PREMATURE_EXIT without a value; a value of another world is a wrong answer, not an error."""
@@ -71,7 +75,7 @@ class ValueJudge:
             kind = result.record[1:100].decode("utf-8", "replace")
             return Finding(pb.WRONG_ANSWER, f"the returned value cannot be compared: {kind}")
         try:
-            value = decode(result.record)
+            value = decode(result.record, self.most_keys)
         except ValueError:
             return Finding(pb.WRONG_ANSWER, "the returned value cannot be read")
         return _found(self.question(value))
@@ -129,6 +133,7 @@ class Plan:
     decided_by: JudgeProgram | None = None
     is_conversation: bool = False
     telling: tuple[tuple[str, ...], ...] = ()  # of the tests, see `tamper`
+    test_names: tuple[str, ...] = ()  # of files that hold tests, see `tamper`
 
     def program(self, language: str, source: str) -> Program:
         """What to compile for this source."""
@@ -136,7 +141,7 @@ class Plan:
             return Program(self.row, source, self.mode, path=self.source_path, files=self.sources)
         setup, function = self.setup, self.function
         if self.watched:
-            setup = f"{observed.before(source, self.files)}\n{setup}"
+            setup = f"{observed.before(source, self._watched_files())}\n{setup}"
         if self.solution_path:
             return Program(language, "", self.mode, setup=setup, tests=self.tests)
         if self.mode is Mode.CALL and language == "python":
@@ -144,6 +149,9 @@ class Plan:
                 source, function, arguments_compared=self.arguments_compared
             )
         return Program(language, source, self.mode, function=function, setup=setup, tests=self.tests)
+
+    def _watched_files(self) -> observed.Files:
+        return observed.Files(tuple(self.files), self.test_names, self.solution_path)
 
     def files_for(self, source: str) -> dict[str, bytes]:
         """The files beside the program."""
@@ -274,7 +282,7 @@ def _call_case(tests: pb.CallTests, case: pb.CallCase, path: str, checker: Check
             nan_equal=tests.nan_equal,
         )
 
-    return PlannedCase(Case(call=encode(arguments)), ValueJudge(question))
+    return PlannedCase(Case(call=encode(arguments)), ValueJudge(question, _keys_allowed(expected)))
 
 
 def _plan_unit_tests(tests: pb.UnitTests, packages: str) -> Plan:
@@ -293,6 +301,7 @@ def _plan_unit_tests(tests: pb.UnitTests, packages: str) -> Plan:
         tests=unit_tests.runner_source(tests.framework, path, packages) + observed.AFTER,
         files={name: content.encode() for name, content in tests.files.items()},
         solution_path=path,
+        test_names=tamper.names_of_tests(tests.files),
     )
 
 
@@ -313,6 +322,7 @@ def _plan_framework(
         row=framework.row,
         sources=tuple(sorted(sources.items())),
         source_path=unit_tests.solution_path(tests),
+        test_names=tamper.names_of_tests(tests.files),
     )
 
 
@@ -338,7 +348,7 @@ def _plan_rewritten(tests: pb.AssertTests, text: str) -> Plan | None:
         return None
     try:
         cases = tuple(
-            PlannedCase(Case(call=encode(check.arguments)), ValueJudge(check.expectation.judge))
+            PlannedCase(Case(call=encode(check.arguments)), _value_judge(check.expectation))
             for check in rewritten.checks
         )
     except Unsupported:  # an argument nested deeper than the encoding goes
@@ -346,6 +356,15 @@ def _plan_rewritten(tests: pb.AssertTests, text: str) -> Plan | None:
     comparison = "asserts rewritten as calls"
     telling = tamper.telling_texts(_texts_of(check) for check in rewritten.checks)
     return Plan(cases, comparison, mode=Mode.CALL, function=rewritten.function, telling=telling)
+
+
+def _value_judge(expectation: Expectation) -> ValueJudge:
+    known = isinstance(expectation, Equal)
+    return ValueJudge(expectation.judge, _keys_allowed(expectation.value) if known else _MOST_KEYS)
+
+
+def _keys_allowed(expected: Any) -> int:
+    return max(_FEWEST_KEYS, largest_keyed(expected))
 
 
 def _texts_of(check: CallCheck) -> tuple[str, str]:

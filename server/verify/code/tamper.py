@@ -8,7 +8,9 @@ Two kinds, told apart by name. What was observed while the program ran:
     opened_proc                it opened a file below /proc (*)
     tried_network              it asked for an address or a connection, of which a jail has none (*)
     touched_runner_files       it opened for writing, or removed, the runner's files or its task's tests (*)
+    read_test_files            it opened its task's tests for reading (Python, beside unit tests)
     inspected_objects          it asked the garbage collector for all objects (Python, IN_PROCESS)
+    traced_tests               it had itself told of what the interpreter does next (Python, IN_PROCESS)
     output_lists_tests         a wrong output that holds the expected ones of at least half of the tests
 
     (*) Python at IN_PROCESS notes the attempt; elsewhere it is seen where the program failed of it.
@@ -49,34 +51,60 @@ SOURCE_SIGNS: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
         ),
     ),
     "source_inspects_frames": (
-        ("_getframe", "f_locals", "f_globals", "f_back", "get_objects", "get_referrers", "inspect"),
+        ("frame", "f_", "gc", "inspect", "set", "walk_stack", ".call", "prepareStackTrace"),
         re.compile(
-            r"\b_getframe\b|\bf_(?:locals|globals|back)\b|\bgc\s*\.\s*get_(?:objects|referrers)\b|\binspect\s*\.\s*stack\b"
+            r"\b_(?:getframe|current_frames)\b|\bf_(?:locals|globals|back|code)\b|\b(?:tb|gi|cr|ag)_frame\b"
+            r"|\bgc\s*\.\s*get_(?:objects|referrers)\b|\binspect\s*\.\s*(?:stack|currentframe|trace)\b"
+            r"|\bset(?:trace|profile)\b|\bwalk_stack\b|\barguments\s*\.\s*callee\b|\.\s*caller\b|\bprepareStackTrace\b"
         ),
     ),
     "source_exits_at_once": (
         ("_exit", "_Exit", "halt", "reallyExit"),
         re.compile(
-            r"\bos\s*\.\s*_exit\b|\b_Exit\s*\(|\bquick_exit\s*\(|\bRuntime\s*\.[^;]*\.\s*halt\s*\(|\breallyExit\b"
+            r"\bos\s*\.\s*_exit\b|\b_[eE]xit\s*\(|\bquick_exit\s*\(|\bRuntime\s*\.[^;]*\.\s*halt\s*\(|\breallyExit\b"
         ),
     ),
     "source_overrides_equality": (
-        ("__eq__", "PartialEq", "equals", "asymmetricMatch"),
+        ("__eq__", "PartialEq", "equals", "asymmetricMatch", "operator"),
         re.compile(
             r"\bdef\s+__eq__\b|\b__eq__\s*=|\bimpl\b[^{;]*\bPartialEq\b|\bboolean\s+equals\s*\(|\basymmetricMatch\b"
+            r"|\boperator\s*==\s*\([^)]*\)\s*(?:const\s*)?(?:noexcept\s*)?\{\s*return\s+(?:true|1)\s*;"
+        ),
+    ),
+    "source_patches_asserts": (
+        ("assert",),
+        re.compile(
+            r"\bmacro_rules!\s*(?:debug_)?assert|\bassert(?:['\"]\s*\))?\s*\.\s*\w+\s*=(?![=>])"
+            r"|\bconsole\s*\.\s*assert\s*=(?![=>])|\bTestCase\s*\.\s*assert\w+\s*=(?!=)"
         ),
     ),
     "source_names_runner": (
-        ("/box", "solution.py", "sitecustomize", "conftest", "modules", "_pytest", "meta_path"),
+        (
+            *(
+                "/box",
+                "solution.py",
+                "sitecustomize",
+                "usercustomize",
+                "conftest",
+                "modules",
+                "_pytest",
+                "meta_path",
+            ),
+            *("erdict", "getResource", "__filename", "include_", "incbin", "go:embed", "Executable"),
+        ),
         re.compile(
-            r"/box\b|\bsolution\.py\b|\bsitecustomize\b|\bconftest\b|\bsys\s*\.\s*modules\b|\b_pytest\b|\bmeta_path\b"
+            r"/box\b|\bsolution\.py\b|\b(?:site|user)customize\b|\bconftest\b|\bsys\s*\.\s*modules\b|\b_pytest\b"
+            r"|\bmeta_path\b|\bverdict_(?:harness|done|run|unit)|\bverdict(?:Done|Run|Tests)\b"
+            r"|\bVerdict(?:Runner|UnitTests)\b|\bSymbol\s*\.\s*for\s*\(\s*.verdict\b|\bgetResource(?:AsStream)?\b"
+            r"|\b__filename\b|\binclude_(?:str|bytes)\s*!|\.incbin\b|//go:embed\b|\bos\s*\.\s*Executable\b"
         ),
     ),
     "source_writes_descriptors": (
-        ("write", "/dev/fd", "FileDescriptor", "from_raw_fd", "NewFile"),
+        ("rite", "fd", "open", "FileDescriptor", "NewFile", "printf", ">&"),
         re.compile(
             r"\bos\s*\.\s*write\s*\(\s*[3-9]\b|/dev/fd/[3-9]|\bFileDescriptor\b|\bfrom_raw_fd\b"
-            r"|\bos\s*\.\s*NewFile\s*\(|\bwrite(?:v|File)?Sync\s*\(\s*[3-9]\b"
+            r"|\bos\s*\.\s*NewFile\s*\(|\bwrite(?:v|File)?Sync\s*\(\s*[3-9]\b|\b[wW]rite\s*\(\s*4\s*,"
+            r"|\b(?:f?open|fdopen|dprintf|for_fd)\s*\(\s*4\b|\bfd\s*:\s*4\b|php://fd/|>&=?\s*4\b"
         ),
     ),
 }
@@ -99,6 +127,9 @@ _REFUSALS: dict[str, re.Pattern[bytes]] = {
     ),
 }
 
+_NAMES_RUNNER = "source_names_runner"
+_OF_TESTS = re.compile(r"test|spec", re.IGNORECASE)
+_SHORTEST_STEM = 6  # characters of a test file's name without its ending
 _SHORTEST_TELLING = 8  # characters without blanks: shorter texts turn up by chance
 _LONGEST_TELLING = 4096
 _MOST_TESTS = 64
@@ -134,14 +165,25 @@ def telling_outputs(outputs: Iterable[str]) -> tuple[str, ...]:
     return tuple(text for text in kept if not any(text in other for other in kept if other != text))
 
 
-def flags_of_source(source: str, telling: tuple[tuple[str, ...], ...]) -> list[str]:
-    """What the text suggests; `telling` is of the tests."""
+def names_of_tests(paths: Iterable[str]) -> tuple[str, ...]:
+    """How a program would name those of the files that hold tests; others may be there for its use."""
+    names = {path.rsplit("/", 1)[-1] for path in paths if _OF_TESTS.search(path)}
+    stems = {name.rpartition(".")[0] for name in names if name.endswith((".py", ".java"))}
+    return tuple(sorted(names | {stem for stem in stems if len(stem) >= _SHORTEST_STEM}))
+
+
+def flags_of_source(
+    source: str, telling: tuple[tuple[str, ...], ...], test_names: Iterable[str] = ()
+) -> list[str]:
+    """What the text suggests; `telling` and `test_names` are of the tests."""
     text = source[:_MOST_SOURCE_CHARS]
     flags = [
         name
         for name, (words, sign) in SOURCE_SIGNS.items()
         if any(word in text for word in words) and sign.search(text)
     ]
+    if _NAMES_RUNNER not in flags and _names_one(text, test_names):
+        flags.append(_NAMES_RUNNER)
     return ["hard_coded_tests", *flags] if _is_table(text, telling) else flags
 
 
@@ -157,6 +199,10 @@ def flags_of_output(stdout: bytes, outputs: tuple[str, ...]) -> tuple[str, ...]:
 def flags_of_failure(stderr: bytes) -> tuple[str, ...]:
     """What the system refused a program that failed, in the words of its last error."""
     return tuple(name for name, sign in _REFUSALS.items() if sign.search(stderr[-_MOST_STDERR_BYTES:]))
+
+
+def _names_one(text: str, names: Iterable[str]) -> bool:
+    return any(name in text and re.search(rf"\b{re.escape(name)}\b", text) for name in names)
 
 
 def _first(items: Iterable[T]) -> Iterator[T]:

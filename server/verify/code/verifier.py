@@ -121,7 +121,7 @@ class CodeVerifier:
         if found is None:
             return conclude(verdict, pb.NO_ANSWER, 0.0, "the completion holds no program to extract")
         verdict.extracted = found
-        verdict.flags.extend(tamper.flags_of_source(found, plan.telling))
+        verdict.flags.extend(tamper.flags_of_source(found, plan.telling, plan.test_names))
         job = _Job(request, plan, key, found, language, limits)
 
         async def judge() -> pb.Verdict:

@@ -10,6 +10,7 @@ from server.verify.code.tamper import (
     flags_of_failure,
     flags_of_output,
     flags_of_source,
+    names_of_tests,
     telling_outputs,
     telling_texts,
 )
@@ -34,6 +35,9 @@ print(solve(sys.stdin.read().split()))
         ("import socket", "source_uses_network"),
         ("#include <sys/socket.h>", "source_uses_network"),
         ("sys._getframe(1).f_locals", "source_inspects_frames"),
+        ("try: 1 / 0\nexcept Exception as e: e.__traceback__.tb_frame", "source_inspects_frames"),
+        ("sys._current_frames()", "source_inspects_frames"),
+        ("sys.settrace(f)", "source_inspects_frames"),
         ("os._exit(0)", "source_exits_at_once"),
         ("class A:\n    def __eq__(self, o): return True", "source_overrides_equality"),
         ("open('/box/main.py', 'w')", "source_names_runner"),
@@ -43,6 +47,25 @@ print(solve(sys.stdin.read().split()))
 def test_signs_in_the_source(source: str, flag: str) -> None:
     assert flags_of_source(source, ()) == [flag]
     assert flag in FLAGS
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("test_f.py", "open('test_f.py')"),
+        ("test_f.py", "from test_f import WANTED"),
+        ("tests/score.rs", 'include_str!("../tests/score.rs")'),
+        ("ScoreTest.java", "new File(ScoreTest.class)"),
+        ("solution.test.js", "readFileSync(__dirname + '/solution.test.js')"),
+    ],
+)
+def test_a_program_that_names_its_tests(path: str, source: str) -> None:
+    assert flags_of_source(source, (), names_of_tests([path])) == ["source_names_runner"]
+
+
+@pytest.mark.parametrize("path", ["helpers.py", "data/words.json", "src/lib.rs"])
+def test_what_holds_no_tests_may_be_named(path: str) -> None:
+    assert names_of_tests([path]) == ()
 
 
 def test_an_honest_program_has_no_flags() -> None:
@@ -116,8 +139,9 @@ def test_a_program_without_means_runs_without_a_hook(source: str) -> None:
 
 @pytest.mark.parametrize("source", ["open(x)", "import os", "getattr(a, b)", "__builtins__", "eval(x)"])
 def test_a_program_with_means_is_watched(source: str) -> None:
-    assert "addaudithook" in observed.before(source, ["tests/test_x.py"])
-    assert "'test_x.py'" in observed.before(source, ["tests/test_x.py"])
+    setup = observed.before(source, observed.Files(("tests/test_x.py",)))
+    assert "addaudithook" in setup
+    assert "'test_x.py'" in setup
 
 
 def test_short_texts_tell_nothing() -> None:

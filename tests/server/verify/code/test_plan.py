@@ -1,0 +1,45 @@
+"""Plans: a returned value larger than any that is expected is refused before it is built."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from protos.reward.v1 import reward_pb2 as pb
+from sandbox.values import encode
+from server.verify.code.checkers import make_checker
+from server.verify.code.findings import Finding
+from server.verify.code.plan import judge_run, make_plan
+from tests.server.verify.code.scripted import ran
+
+LARGE = {str(number): number for number in range(400)}
+
+
+def found(task: pb.CodeTask, returned: object) -> Finding:
+    plan = make_plan("python", task, make_checker("tokens"))
+    return judge_run(plan.cases[0], plan.mode, ran(record=encode(returned)))
+
+
+def call(expected: object) -> pb.CodeTask:
+    case = pb.CallCase(args="[1]", expected=json.dumps(expected))
+    return pb.CodeTask(language="python", call=pb.CallTests(function="f", cases=[case]))
+
+
+def asserts(test: str) -> pb.CodeTask:
+    return pb.CodeTask(language="python", asserts=pb.AssertTests(tests=[test]))
+
+
+def test_a_large_dict_is_right_where_it_is_expected() -> None:
+    assert found(call([LARGE]), [LARGE]).status == pb.ACCEPTED
+    assert found(asserts(f"assert f(1) == {LARGE}"), LARGE).status == pb.ACCEPTED
+
+
+@pytest.mark.parametrize("task", [call(1), asserts("assert f(1) == {1}")], ids=["call", "asserts"])
+def test_a_larger_one_than_expected_is_not_built(task: pb.CodeTask) -> None:
+    finding = found(task, set(LARGE))
+    assert (finding.status, finding.reason) == (pb.WRONG_ANSWER, "the returned value cannot be read")
+
+
+def test_an_assert_that_asks_for_truth_takes_a_large_one() -> None:
+    assert found(asserts("assert f(1)"), set(LARGE)).status == pb.ACCEPTED
