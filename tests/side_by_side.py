@@ -25,7 +25,6 @@ _GROUPS = {
 }
 # Files that take long: begun last, one of them would keep one process waiting for the other.
 _LONG = (
-    "tests/trainer_client/rollout/test_vllm.py",
     "tests/deploy/test_ray.py",
     "tests/trainer_client/test_parallel.py",
     "tests/trainer_client/test_real_server.py",
@@ -34,6 +33,7 @@ _LONG = (
     "tests/datasets/",
     "tests/wire/",
     "tests/hacks/",
+    "tests/trainer_client/rollout/test_vllm.py",  # which is being installed while the others run
 )
 
 

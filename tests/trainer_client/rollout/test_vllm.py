@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +21,18 @@ PYTHON = ROOT / ".vllm" / "bin" / "python"
 MODEL = ModelSettings(vocabulary_size=320, hidden_size=128, layers=2, feed_forward_size=64)
 
 
-@pytest.mark.timeout(1200)  # vLLM starts in half a minute on idle cores and in many on busy ones
+def wait_for_the_installation() -> None:
+    """`scripts/test` installs vLLM while other tests run, and leaves the installer's process id."""
+    named = ROOT / ".vllm" / ".installer"
+    if named.exists():
+        installer = Path("/proc", named.read_text().strip(), "cmdline")
+        while installer.exists() and b"scripts/test" in installer.read_bytes():
+            time.sleep(1)
+
+
+@pytest.mark.timeout(1800)  # vLLM starts in half a minute on idle cores and in many on busy ones
 def test_vllm_samples_for_the_trainer_until_a_hand_over_is_lost(server: FakeServer, tmp_path, policy):
+    wait_for_the_installation()
     if not (ROOT / ".vllm" / ".installed").exists():
         pytest.skip("vLLM is not installed in .vllm (scripts/test does it, and scripts/run --engine vllm)")
     server.faults = judge_by_rule
