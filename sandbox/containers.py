@@ -140,8 +140,8 @@ class ContainerPool:
             self._start_another()
         return self.info
 
-    def spawn(self, limits: Limits | None = None, core: int | None = None) -> JailChannel:
-        """A channel to a jail; raises LauncherLost once closed. The engine chooses cores."""
+    def spawn(self, limits: Limits | None = None) -> JailChannel:
+        """A channel to a jail; raises LauncherLost once closed."""
         if self._closed:
             raise LauncherLost("the containers are closed")
         job = next(self._ids)

@@ -27,7 +27,7 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox import backends, cgroups, cores, jail, python_runner, syscalls, template, uids
+from sandbox import backends, cgroups, jail, python_runner, syscalls, template, uids
 from sandbox.confinement import Confinement
 
 STACK_BYTES = 1 << 30  # room for deep recursion in programs that run in a fork of this process
@@ -114,12 +114,12 @@ class Launcher:
             return False
         order = json.loads(message)
         if order["op"] == "spawn":
-            self._spawn(order["id"], order["core"], socket.socket(fileno=descriptors[0]))
+            self._spawn(order["id"], socket.socket(fileno=descriptors[0]))
         elif order["op"] == "kill":
             self._kill(order["id"])
         return True
 
-    def _spawn(self, job: int, core: int | None, connection: socket.socket) -> None:
+    def _spawn(self, job: int, connection: socket.socket) -> None:
         if not self._free_slots:
             connection.close()  # the server sees a lost jail and asks again
             return
@@ -134,8 +134,6 @@ class Launcher:
             return
         pid = self._confinement.fork_init()
         if pid == 0:
-            if core is not None:
-                cores.stay_on(core)
             self._become_jail(connection, group, slot)
         connection.close()
         descriptor = os.pidfd_open(pid)

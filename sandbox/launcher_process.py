@@ -65,8 +65,8 @@ class Jails(Protocol):
     async def start(self) -> LauncherInfo:
         """Starts it; raises SandboxUnavailable if it cannot isolate here."""
 
-    def spawn(self, limits: Limits | None = None, core: int | None = None) -> JailChannel:
-        """Asks for a jail that will get these limits, on one core if it is named; raises LauncherLost."""
+    def spawn(self, limits: Limits | None = None) -> JailChannel:
+        """Asks for a jail that will get these limits; raises LauncherLost."""
 
     def kill(self, job: int) -> None:
         """Kills a jail whole; a no-op if it is gone."""
@@ -177,14 +177,14 @@ class LauncherProcess:
             self._control.close()
             self._control = None
 
-    def spawn(self, limits: Limits | None = None, core: int | None = None) -> JailChannel:
+    def spawn(self, limits: Limits | None = None) -> JailChannel:
         """Asks for a jail and returns its channel; raises LauncherLost. The jail hears its limits later."""
         if self._control is None:
             raise LauncherLost("the launcher has ended")
         job = next(self._ids)
         near, far = socket.socketpair()
         near.setblocking(False)
-        order = json.dumps({"op": "spawn", "id": job, "core": core}).encode()
+        order = json.dumps({"op": "spawn", "id": job}).encode()
         try:
             socket.send_fds(self._control, [order], [far.fileno()])
         except OSError as error:

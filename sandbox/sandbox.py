@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from sandbox import backends, cgroups
 from sandbox.containers import ContainerConfig, make_jails
 from sandbox.conversation import Ends
-from sandbox.cores import Cores
 from sandbox.frames import Frame
 from sandbox.languages import Language
 from sandbox.lasting import LastingJails
@@ -71,9 +70,7 @@ class Sandbox:
 
     def __init__(self, config: SandboxConfig | None = None, gate: SlotGate | None = None) -> None:
         self._config = config or SandboxConfig()
-        cores = os.sched_getaffinity(0)
-        self.slots = self._config.slots or len(cores)
-        self._cores = Cores(cores)
+        self.slots = self._config.slots or len(os.sched_getaffinity(0))
         self._gate = gate or FirstComeGate(self.slots)
         self._toolchain = Toolchain(
             self._jail,
@@ -185,16 +182,14 @@ class Sandbox:
     async def _jail_beside(
         self, opening: dict[str, Any], blobs: Sequence[bytes], limits: Limits
     ) -> AsyncIterator[Session]:
-        jails = await self._jails.get()
-        with self._cores.quietest() as core:
-            channel = jails.spawn(limits, core)
-            self.open_jails += 1
-            try:
-                await channel.ask(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
-                yield Session(channel, limits, opening["kind"])
-            finally:
-                self.open_jails -= 1
-                channel.close()
+        channel = (await self._jails.get()).spawn(limits)
+        self.open_jails += 1
+        try:
+            await channel.ask(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
+            yield Session(channel, limits, opening["kind"])
+        finally:
+            self.open_jails -= 1
+            channel.close()
 
     def _containers(self) -> ContainerConfig:
         return replace(self._config.containers, ready=self.slots)

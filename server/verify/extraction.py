@@ -271,8 +271,8 @@ def _joined_expression(text: str, language: str) -> Extraction | None:
     return _joined_boxes(text, language) or _last_expression(text, language)
 
 
-_BROKEN_FORMULA = re.compile(  # over the lines of a paragraph
-    r"(?<![\\$])\$(?!\$)[^$\n]*\n(?!\n)(?:[^$\n]|\n(?!\n))*\$|\\\((?:(?!\\[()])[^\n])*\n(?:(?!\\[()]).)*\\\)",
+_FORMULA_OR_BROKEN = re.compile(  # a whole one first, or what follows it would seem to begin one
+    r"(?P<whole>(?<![\\$])\$(?!\$)[^$\n]+\$)|(?<![\\$])\$(?!\$)[^$\n]*\n(?!\n)(?:[^$\n]|\n(?!\n))*\$|\\\((?:(?!\\[()])[^\n])*\n(?:(?!\\[()]).)*\\\)",
     re.DOTALL,
 )
 
@@ -283,13 +283,17 @@ def _math_verify(text: str, language: str) -> Extraction | None:
     Boxes are joined loosely, a formula within a line stays on it, and of a box that was cut off
     the last number counts.
     """
-    text = _BROKEN_FORMULA.sub(" ", text)
+    whole = text
+    text = _FORMULA_OR_BROKEN.sub(lambda found: found["whole"] or "\n", text)
     if (boxes := joined_boxes(text, loosely=True)) is not None:
         stated = _STATED.search(text)
         cut = stated is not None and last_box(text[stated.start() :]) is None
         return _last_expression(text, language) if cut else Extraction(boxes, r"loosely joined \boxed{}")
     if r"\boxed{" in text and (number := _last(_NUMBER, text)):
         return Extraction(number.group().strip(), "last number of a box that was cut off")
+    if text != whole and _is_plain(text):  # what stood around a formula that was left out is not one answer
+        found = _formula_in(text)
+        return None if found is None else Extraction(found, "last formula or number")
     return _last_expression(text, language)
 
 

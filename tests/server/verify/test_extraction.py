@@ -237,5 +237,10 @@ def test_loosely_joined_boxes_keep_their_order(values: list[int]) -> None:
 
 @given(st.text(st.sampled_from(r"$\boxed{}()[] 12,.and" + "\n"), max_size=60))
 def test_whatever_math_verify_s_way_finds_stands_in_the_text(text: str) -> None:
-    found = text_of(text, "math_verify")
-    assert found is None or all(part in text for part in found.split(", "))
+    found = text_of(text, "math_verify") or ""
+    assert all(part in text for line in found.split("\n") for part in line.split(", "))
+
+
+@pytest.mark.parametrize(("text", "answer"), [("1$\n$1", "1"), ("so $1$\n$2$", "2"), ("$x =\n$3$", "3")])
+def test_formulas_over_lines_do_not_join_what_is_around_them(text: str, answer: str) -> None:
+    assert text_of(text, "math_verify") == answer
