@@ -21,7 +21,7 @@ from sandbox.types import Case, Limits, Program
 from tests.datasets.differential import Ended, Pair, random_program, random_stdin, run_plainly
 from tests.datasets.programs import labelled
 
-LIMITS = Limits(cpu_seconds=20.0, wall_seconds=120.0)
+LIMITS = Limits(cpu_seconds=20.0, wall_seconds=120.0, output_bytes=64 << 20)
 _AT_ONCE = 2
 Tried = tuple[str, Sequence[bytes]]  # a program and its inputs
 
