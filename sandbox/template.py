@@ -220,7 +220,7 @@ def _spawn(argv: tuple[str, ...], environment: dict[str, str]) -> bool:
         os.posix_spawnp(argv[0], argv, environment, setsid=True, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.ENOMEM):
-            os._exit(70)  # there was no process to be had: the supervisor sees the end
+            _be_unfit()  # there was no process to be had, which is not the program's fault
         _say_why(argv[0], error)
         return False
     return True

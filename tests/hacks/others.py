@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protos.reward.v1 import reward_pb2 as pb
+from tests.hacks.frameworks import JAVA_DESCRIPTOR
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,7 @@ def go(body: str, imports: str = "", more: str = "") -> str:
     return f"package main\n{imports}\nfunc score(n int) int {{ {body} }}\n{more}\n"
 
 
-JAVA_RECORD = """
-    static {
-        try {
-            var made = new java.io.FileDescriptor();
-            var field = java.io.FileDescriptor.class.getDeclaredField("fd");
-            field.setAccessible(true);
-            field.setInt(made, 4);
-            new java.io.FileOutputStream(made).write("done".getBytes());
-            Runtime.getRuntime().halt(0);
-        } catch (Exception e) { throw new RuntimeException(e); }
-    }
-"""
+JAVA_RECORD = JAVA_DESCRIPTOR.replace("RECORD", "done")
 JAVA_READS = """
     int found() {
         try (var in = Solution.class.getResourceAsStream("/Main.class")) {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from sandbox import backends
+from sandbox import backends, template
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.session import Session
 from sandbox.types import Case, Limits, Outcome, Program
@@ -105,6 +107,24 @@ async def test_a_command_that_is_not_there_ends_as_in_a_shell(session: Session) 
     result = await session.run(Case(b""), command=("/nowhere/program", "argument"))
     assert (result.exit_code, result.outcome) == (127, Outcome.RUNTIME_ERROR)
     assert result.stderr == b"/nowhere/program: No such file or directory\n"
+
+
+async def test_no_process_to_be_had_is_not_the_programs_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report is told from a template that its program has killed, which gives none."""
+    told: list[bytes] = []
+
+    def refuse(*arguments: object, **options: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    def end(status: int) -> None:
+        raise SystemExit(status)
+
+    monkeypatch.setattr(os, "posix_spawnp", refuse)
+    monkeypatch.setattr(os, "write", lambda descriptor, data: told.append(bytes(data)) or len(data))
+    monkeypatch.setattr(os, "_exit", end)
+    with pytest.raises(SystemExit):
+        template._spawn(("/bin/true",), {})
+    assert told == [template.UNFIT]
 
 
 async def test_a_command_of_its_own_gets_its_arguments(session: Session) -> None:
