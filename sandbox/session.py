@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sandbox.clock import STARVATION_FACTOR
 from sandbox.conversation import Ends
@@ -12,6 +13,8 @@ from sandbox.launcher_process import JailChannel
 from sandbox.types import Case, Limits, Outcome, RunResult
 
 GRACE_SECONDS = 60.0  # beyond a run's own wall limit, before the jail itself is given up
+MOST_RUNS = 64  # asked for in one round
+MOST_INPUT_BYTES = 1 << 18  # in one round, but for a single larger input
 
 
 class Session:
@@ -24,15 +27,36 @@ class Session:
 
     async def run(self, case: Case, *, command: Sequence[str] = (), keep_files: bool = False) -> RunResult:
         """Runs the program (or `command`) on one case; raises JailLost."""
-        header = {
-            "op": "run",
-            "command": [*command],
-            "arguments": [*case.arguments],
-            "keep_files": keep_files,
-        }
-        patience = self._limits.wall_seconds * STARVATION_FACTOR + GRACE_SECONDS
-        answer = await self._channel.ask(Frame(header, (case.stdin, case.call)), within_seconds=patience)
-        return _run_result(answer)
+        header = {"op": "run", "command": [*command], "keep_files": keep_files}
+        return (await self._ask_runs(header, (case,)))[0]
+
+    async def run_some(self, cases: Sequence[Case], *, until_failure: bool = False) -> list[RunResult]:
+        """Runs the first case, and of those after it as many as go quickly; raises JailLost.
+
+        The results are those of one or more cases from the front. The jail stops when the round has taken
+        long or printed much, when the program does not compile, and with `until_failure` when a run did
+        not end well. So little is lost if a result makes the following runs needless, and quick runs share
+        the cost of asking for them.
+        """
+        header = {"op": "run", "until_failure": until_failure}
+        return await self._ask_runs(header, cases[: _asked_at_once(cases)])
+
+    async def run_all(self, cases: Sequence[Case]) -> list[RunResult]:
+        """Runs every case; raises JailLost."""
+        results: list[RunResult] = []
+        while len(results) < len(cases):
+            results += await self.run_some(cases[len(results) :])
+        return results
+
+    async def _ask_runs(self, header: dict[str, Any], cases: Sequence[Case]) -> list[RunResult]:
+        header["arguments"] = [case.arguments for case in cases]
+        blobs = [blob for case in cases for blob in (case.stdin, case.call)]
+        return _run_results(await self._channel.ask(Frame(header, blobs), within_seconds=self._patience))
+
+    @property
+    def _patience(self) -> float:
+        """Seconds; of several runs in one round only the last can be a long one."""
+        return self._limits.wall_seconds * STARVATION_FACTOR + GRACE_SECONDS
 
     async def converse(
         self, ends: Ends, *, arguments: Sequence[str] = (), keep_files: bool = False
@@ -41,10 +65,9 @@ class Session:
 
         Takes `ends` over. The result's stdout is empty: what was said is between the two programs.
         """
-        header = {"op": "converse", "command": [], "arguments": [*arguments], "keep_files": keep_files}
-        patience = self._limits.wall_seconds * STARVATION_FACTOR + GRACE_SECONDS
-        answer = await self._channel.hand_over(Frame(header, (b"", b"")), ends, within_seconds=patience)
-        return _run_result(answer)
+        header = {"op": "converse", "arguments": [arguments], "keep_files": keep_files}
+        frame = Frame(header, (b"", b""))
+        return _run_results(await self._channel.hand_over(frame, ends, within_seconds=self._patience))[0]
 
     async def put(self, files: dict[str, bytes]) -> None:
         """Places files in the working directory; raises FilesTooLarge, JailLost."""
@@ -67,9 +90,25 @@ class Session:
         return dict(zip(answer.header["paths"], answer.blobs, strict=True))
 
 
-def _run_result(answer: Frame) -> RunResult:
-    header = answer.header
-    stdout, stderr, record = answer.blobs
+def _asked_at_once(cases: Sequence[Case]) -> int:
+    """How many go into one round: the supervisor keeps their inputs in the jail's memory meanwhile."""
+    count = total_bytes = 0
+    for case in cases[:MOST_RUNS]:
+        total_bytes += len(case.stdin) + len(case.call)
+        if count and total_bytes > MOST_INPUT_BYTES:
+            break
+        count += 1
+    return count
+
+
+def _run_results(answer: Frame) -> list[RunResult]:
+    return [
+        _run_result(header, *answer.blobs[3 * index : 3 * index + 3])
+        for index, header in enumerate(answer.header["runs"])
+    ]
+
+
+def _run_result(header: dict[str, Any], stdout: bytes, stderr: bytes, record: bytes) -> RunResult:
     return RunResult(
         outcome=Outcome(header["outcome"]),
         exit_code=header["exit_code"],
@@ -80,5 +119,5 @@ def _run_result(answer: Frame) -> RunResult:
         cpu_seconds=header["cpu_seconds"],
         wall_seconds=header["wall_seconds"],
         memory_bytes=header["memory_bytes"],
-        memory_held_by=header.get("memory_held_by", ""),
+        memory_held_by=header["memory_held_by"],
     )

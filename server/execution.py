@@ -52,26 +52,28 @@ async def execute(sandbox: Sandbox, request: pb.ExecuteRequest, limits: Limits) 
     if compilation.artefact is None:
         return result
     async with sandbox.session(compilation.artefact, limits) as session:
-        for stdin in list(request.stdin) or [""]:
-            result.runs.append(await _run(session, request, stdin))
-            await session.reset()
+        result.runs.extend(await _runs(session, request))
     result.timing.compile_seconds = compilation.wall_seconds
     result.timing.run_seconds = sum(run.wall_seconds for run in result.runs)
     return result
 
 
-async def _run(session: Session, request: pb.ExecuteRequest, stdin: str) -> pb.Execution:
-    if request.files:
-        try:
-            await session.put(dict(request.files))
-        except FilesTooLarge as error:
-            raise invalid("files", str(error)) from None
-    case = Case(stdin.encode(), tuple(request.arguments))
+async def _runs(session: Session, request: pb.ExecuteRequest) -> list[pb.Execution]:
+    cases = [Case(stdin.encode(), tuple(request.arguments)) for stdin in request.stdin or ("",)]
+    if request.files or request.fetch_files:
+        return [await _run_with_files(session, request, case) for case in cases]
+    return [_execution(run, {}) for run in await session.run_all(cases)]
+
+
+async def _run_with_files(session: Session, request: pb.ExecuteRequest, case: Case) -> pb.Execution:
+    """One run in clean scratch places, with files in and out."""
+    await session.reset()
+    try:
+        await session.put(dict(request.files))
+    except FilesTooLarge as error:
+        raise invalid("files", str(error)) from None
     run = await session.run(case, keep_files=True)
-    fetched = {}
-    if request.fetch_files:
-        fetched = await session.fetch(list(request.fetch_files), MAX_FETCHED_BYTES)
-    return _execution(run, fetched)
+    return _execution(run, await session.fetch(list(request.fetch_files), MAX_FETCHED_BYTES))
 
 
 def _execution(run: RunResult, files: dict[str, bytes]) -> pb.Execution:

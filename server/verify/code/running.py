@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ class CodeSession(Protocol):
 
     async def run(self, case: Case, *, keep_files: bool = False) -> RunResult:
         """Runs the program on one case."""
+
+    async def run_some(self, cases: Sequence[Case], *, until_failure: bool = False) -> list[RunResult]:
+        """Runs the first case, and of those after it as many as go quickly."""
 
     async def converse(
         self, ends: Ends, *, arguments: Sequence[str] = (), keep_files: bool = False
@@ -107,13 +111,21 @@ async def run_cases(
     decider = await _compiled(sandbox, plan.decided_by) if plan.decided_by is not None else None
     async with _opened(sandbox, artefact, plan, limits, decider) as runner:
         files = plan.files_for(source)
-        for index in order:
-            result, finding = await runner.run(plan.cases[index], files)
-            judged.append(Judged(index, result, finding))
-            failed = finding.status != pb.ACCEPTED
-            if finding.status == pb.COMPILE_ERROR or (failed and stop_early):
+        while len(judged) < len(order):
+            # As many again as have passed: a failure then makes few runs needless.
+            room = len(judged) + 1 if stop_early else len(order)
+            following = order[len(judged) : len(judged) + room]
+            cases = [plan.cases[index] for index in following]
+            found = await runner.run(cases, files, stop_early=stop_early)
+            judged += [Judged(index, *one) for index, one in zip(following, found, strict=False)]
+            if _settles(judged[-1].finding, stop_early=stop_early):
                 break
     return judged
+
+
+def _settles(finding: Finding, *, stop_early: bool) -> bool:
+    """Whether no further case need be run."""
+    return finding.status == pb.COMPILE_ERROR or (stop_early and finding.status != pb.ACCEPTED)
 
 
 async def _compiled(sandbox: CodeSandbox, decider: JudgeProgram) -> Artefact:
@@ -145,15 +157,27 @@ class _Runner:
         self._plan = plan
         self._limits = limits
 
-    async def run(self, planned: PlannedCase, files: Mapping[str, bytes]) -> tuple[RunResult, Finding]:
-        """One case, with these files beside the program."""
+    async def run(
+        self, cases: Sequence[PlannedCase], files: Mapping[str, bytes], *, stop_early: bool
+    ) -> list[tuple[RunResult, Finding]]:
+        """The first of the cases, with files beside the program, and those after it that came with it."""
+        if files:
+            result = await self._run_beside(cases[0], files)
+            return [(result, await self._find(cases[0], result))]
+        found: list[tuple[RunResult, Finding]] = []
+        results = await self._session.run_some([one.case for one in cases], until_failure=stop_early)
+        for planned, result in zip(cases, results, strict=False):
+            found.append((result, await self._find(planned, result)))
+            if _settles(found[-1][1], stop_early=stop_early):
+                break
+        return found
+
+    async def _run_beside(self, planned: PlannedCase, files: Mapping[str, bytes]) -> RunResult:
         if not files:
-            result = await self._session.run(planned.case)
-        else:
-            await self._session.reset()
-            await self._session.put(dict(files))
-            result = await self._session.run(planned.case, keep_files=True)
-        return result, await self._find(planned, result)
+            return await self._session.run(planned.case)
+        await self._session.reset()
+        await self._session.put(dict(files))
+        return await self._session.run(planned.case, keep_files=True)
 
     async def _find(self, planned: PlannedCase, result: RunResult) -> Finding:
         if result.outcome not in _ENDED_BY_ITSELF:
@@ -163,7 +187,7 @@ class _Runner:
         return await asyncio.to_thread(judge_run, planned, self._plan.mode, result)
 
 
-class _Decided(_Runner):
+class _Decided(_Runner, ABC):
     """Cases that a program of the task decides, in its own jail."""
 
     def __init__(
@@ -178,6 +202,16 @@ class _Decided(_Runner):
         self._companion = companion
         self._decider = decider
 
+    async def run(
+        self, cases: Sequence[PlannedCase], files: Mapping[str, bytes], *, stop_early: bool
+    ) -> list[tuple[RunResult, Finding]]:
+        """The first of the cases: each has its turn in the other jail."""
+        return [await self._run_one(cases[0], files)]
+
+    @abstractmethod
+    async def _run_one(self, planned: PlannedCase, files: Mapping[str, bytes]) -> tuple[RunResult, Finding]:
+        """One case."""
+
     async def _prepare(self, planned: PlannedCase, more: Mapping[str, bytes]) -> None:
         assert isinstance(planned.judge, ProgramJudge)
         await self._companion.reset()
@@ -190,9 +224,9 @@ class _Decided(_Runner):
 class _Checked(_Decided):
     """The program first; then, if it ended well, the checker on what it printed."""
 
-    async def run(self, planned: PlannedCase, files: Mapping[str, bytes]) -> tuple[RunResult, Finding]:
-        """One case."""
-        result, finding = await super().run(planned, files)
+    async def _run_one(self, planned: PlannedCase, files: Mapping[str, bytes]) -> tuple[RunResult, Finding]:
+        result = await self._run_beside(planned, files)
+        finding = await self._find(planned, result)
         if finding.status != pb.ACCEPTED:
             return result, finding
         await self._prepare(planned, {"output": result.stdout})
@@ -204,8 +238,7 @@ class _Checked(_Decided):
 class _Conversation(_Decided):
     """Both programs at once."""
 
-    async def run(self, planned: PlannedCase, files: Mapping[str, bytes]) -> tuple[RunResult, Finding]:
-        """One case."""
+    async def _run_one(self, planned: PlannedCase, files: Mapping[str, bytes]) -> tuple[RunResult, Finding]:
         await self._prepare(planned, {})
         ours, theirs = conversation.join()
         try:

@@ -66,6 +66,25 @@ async def test_stops_at_the_first_failure() -> None:
     assert verdict.code.cases[1].difference == "token 1: expected '4', got '5'"
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 99])
+async def test_the_verdict_does_not_depend_on_how_many_runs_come_together(at_once: int) -> None:
+    sandbox = ScriptedSandbox([ran(str(n).encode()) for n in (1, 2, 3, 0, 5, 6, 7)], at_once=at_once)
+    verdict = await judge(sandbox, stdio=stdio(*(("", str(n)) for n in range(1, 8))))
+    assert (verdict.status, verdict.code.tests_passed, verdict.code.tests_run) == (pb.WRONG_ANSWER, 3, 4)
+
+
+async def test_as_many_tests_are_asked_for_again_as_have_passed() -> None:
+    sandbox = ScriptedSandbox([ran(b"1")] * 20, at_once=99)
+    await judge(sandbox, stdio=stdio(*[("", "1")] * 20))
+    assert sandbox.asked == [1, 2, 4, 8, 5]
+
+
+async def test_where_every_test_has_to_run_all_are_asked_for() -> None:
+    sandbox = ScriptedSandbox([ran(b"1")] * 20, at_once=99)
+    await judge(sandbox, run_all=True, stdio=stdio(*[("", "1")] * 20))
+    assert sandbox.asked == [20]
+
+
 async def test_run_all_goes_on_with_the_same_verdict() -> None:
     results = [ran(b"2"), ran(outcome=Outcome.TIME_LIMIT), ran(b"0"), ran(b"8")]
     verdict = await judge(
