@@ -115,10 +115,15 @@ class Ours:
         """A submission from its text to its last test, in a jail of its own; all must pass."""
         artefact = await self.compiled(language, submission.source)
         async with self.box.session(artefact, LIMITS) as session:
-            for stdin, wanted in submission.tests:
-                result = await session.run(Case(stdin.encode()))
-                assert result.outcome is Outcome.OK, result
-                assert result.stdout.split() == wanted.encode().split()
+            passed = 0
+            while passed < len(submission.tests):
+                # As the verifier asks: as many again as have passed.
+                following = submission.tests[passed : 2 * passed + 1]
+                results = await session.run_some([Case(stdin.encode()) for stdin, _ in following])
+                for (_, wanted), result in zip(following, results, strict=False):
+                    assert result.outcome is Outcome.OK, result
+                    assert result.stdout.split() == wanted.encode().split()
+                passed += len(results)
 
     async def open_and_close(self, artefact: Artefact) -> None:
         """A jail that nothing is run in."""
