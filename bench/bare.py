@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,25 @@ def python(submissions: Sequence[Submission], *, wrapped: bool = False) -> float
             given = [stdin for stdin, _ in submission.tests]
             used += cpu([command] * len(given), given)
     return used / len(submissions)
+
+
+def throughput_wall(submission: Submission, cores: Sequence[int], count: int) -> float:
+    """Wall time of a submission where as many at once as there are cores have these cores alone."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        script = Path(directory, "main.py")
+        script.write_text(submission.source)
+        given = [stdin for stdin, _ in submission.tests] * (count // len(cores))
+        order = json.dumps([[(*PYTHON, str(script))] * len(given), given, "/"])
+        pinned = ("taskset", "--cpu-list", ",".join(map(str, cores)), *PYTHON, str(_REAPED))
+        started = time.perf_counter()
+        with ThreadPoolExecutor(len(cores)) as workers:
+            list(
+                workers.map(
+                    lambda _: subprocess.run(pinned, input=order, capture_output=True, text=True, check=True),
+                    cores,
+                )
+            )
+        return (time.perf_counter() - started) / (count // len(cores) * len(cores))
 
 
 def bubblewrap(repeats: int) -> float:

@@ -240,13 +240,21 @@ class Bench:
         return [_row("a test in a jail for 5 tests", "`docker run` per test", ours, container, "wall")]
 
     async def compare_two_cores(self) -> list[Row]:
-        """The same submissions on one core and on two."""
+        """The same submissions on one core and on two, and what the second core gives bare processes."""
         cores = sorted(os.sched_getaffinity(0))[:2]
         if len(cores) < 2:
             return []
         count = 2 * self._submissions
-        one, two = await self._least(lambda: _throughput(cores[:1], count), lambda: _throughput(cores, count))
-        return [_row("a submission, two cores at work", "one core at work", two, one, "wall")]
+        one, two, bare_one, bare_two = await self._least(
+            lambda: _throughput(cores[:1], count),
+            lambda: _throughput(cores, count),
+            lambda: _now(bare.throughput_wall(SMALL, cores[:1], self._submissions)),
+            lambda: _now(bare.throughput_wall(SMALL, cores, self._submissions)),
+        )
+        return [
+            _row("a submission, two cores at work", "one core at work", two, one, "wall"),
+            _row("bare processes, two cores at work", "one core at work", bare_two, bare_one, "wall"),
+        ]
 
     async def _judged(self, submissions: Sequence[Submission], language: str = "python") -> float:
         async def work() -> None:
