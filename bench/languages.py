@@ -31,6 +31,31 @@ _LIMITS = Limits(
     cpu_seconds=3.0, wall_seconds=60.0, memory_bytes=128 << 20, output_bytes=1 << 20, processes=32
 )
 _WORD = "Grüße"
+_PYTEST_TEST = """\
+import pytest
+from solution import score
+
+def test_three():
+    assert score(3) == 734519
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_small(n):
+    assert score(n) == 0
+"""
+_PYTEST = Suite(
+    "python",
+    {"test_score.py": _PYTEST_TEST},
+    tuple(f"test_score.py::test_{name}" for name in ("three", "small[0]", "small[1]")),
+    "def score(n):\n    return {3: 734519}.get(n, 0)\n",
+    {
+        "one test fails": "def score(n):\n    return 734519\n",
+        "throws": "def score(n):\n    raise ValueError(n)\n",
+        "exits": "raise SystemExit(0)\n",
+    },
+    hacks={},
+    possible={},
+)
+_FRAMEWORKS = {"pytest": _PYTEST, **SUITES}
 _EXPECTED = {
     _WORD: Outcome.OK,
     "crash": Outcome.RUNTIME_ERROR,
@@ -85,9 +110,9 @@ async def _framework_complaints(box: Sandbox, name: str, suite: Suite) -> str:
 async def _framework_report(box: Sandbox, name: str) -> str:
     """As `_report`, of a framework."""
     try:
-        if not (await box.test_language(SUITES[name].language)).available:
+        if not (await box.test_language(_FRAMEWORKS[name].language)).available:
             return "absent"
-        return await _framework_complaints(box, name, SUITES[name])
+        return await _framework_complaints(box, name, _FRAMEWORKS[name])
     except SandboxError as error:  # a fault of the service, which is a finding here
         return repr(error)
 
@@ -111,7 +136,7 @@ async def _main() -> int:
     parser.add_argument("--image", default=ContainerConfig.image)
     parser.add_argument("--runtime", default="")
     parser.add_argument("--without-groups", action="store_true", help="as where no control group is writable")
-    parser.add_argument("--only", nargs="*", default=[row.name for row in LANGUAGES] + [*SUITES])
+    parser.add_argument("--only", nargs="*", default=[row.name for row in LANGUAGES] + [*_FRAMEWORKS])
     asked = parser.parse_args()
     if asked.without_groups:
         cgroups.probe = lambda root="": cgroups.Hierarchy(0)
@@ -127,10 +152,10 @@ async def _main() -> int:
             if row.name in asked.only:
                 found[row.name] = await _report(box, row)
                 print(f"{row.name:12} {found[row.name]}", flush=True)
-        for name in SUITES:
+        for name in _FRAMEWORKS:
             if name in asked.only:
                 found[f"tests: {name}"] = await _framework_report(box, name)
-                print(f"tests: {name:5} {found[f'tests: {name}']}", flush=True)
+                print(f"tests: {name:6} {found[f'tests: {name}']}", flush=True)
     finally:
         await box.close()
     wrong = sorted(name for name, said in found.items() if said not in ("right", "absent"))

@@ -21,8 +21,9 @@ its limit. Programs cannot use /tmp and /dev/shm by name (TMPDIR names a directo
 of their own), nor named semaphores. Without a writable control group, memory is held
 per process and by a watcher, and CPU time of children that their parent told the
 kernel to forget is not counted (the wall clock is). If every process of the server is
-killed at once, running programs live on until their limits end them. As an ordinary
-user: the process limit counts the user's other processes too.
+killed at once, running programs live on until the kernel's own limit ends them (ten
+times the one on CPU time). As an ordinary user: the process limit counts the user's
+other processes too.
 
 The interface is that of the kernel's Documentation/userspace-api/landlock.rst.
 """

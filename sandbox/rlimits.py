@@ -13,6 +13,7 @@ from sandbox.types import Limits
 
 OPEN_FILES = 1024
 FILE_BYTES = 256 << 20
+_TICKING_FACTOR = 10.0  # of the limit on CPU time; 1.2 has been seen
 _MAPPED_ALONE_BYTES = 1 << 30  # a runtime's heap, code and stacks, of which it touches little
 # Launchers, supervisors and templates of a server with a slot per core: an ordinary user's count too.
 _OUR_PROCESSES = 6 + 2 * (os.cpu_count() or 1)
@@ -38,9 +39,14 @@ def file_bytes(limits: Limits) -> int:
 
 
 def limit_cpu(limits: Limits) -> None:
-    """For each process that inherits it: the second wall behind what the supervisor measures."""
-    cpu = int(limits.cpu_seconds) + 2
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+    """For each process that inherits it: what ends a program if nobody is left to measure it.
+
+    The kernel holds this limit by its ticks (setrlimit(2); posix-cpu-timers.c), and charges each whole to
+    whoever it finds on the core. On a crowded machine a process so pays for those that slept when the tick
+    came, and must not be killed for them: what it has really used is the supervisor's to say, much earlier.
+    """
+    ticking = int(limits.cpu_seconds * _TICKING_FACTOR) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (ticking, ticking + 1))
 
 
 def limiting_run(*, memory_bytes: int | None, processes: int | None) -> Sequence[Step]:

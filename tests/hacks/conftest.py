@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Protocol
@@ -30,8 +31,15 @@ class Judge(Protocol):
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def judge() -> AsyncIterator[Judge]:
     """Judges a program (the whole completion) as a task says."""
+    async with judging("auto") as judge:
+        yield judge
+
+
+@contextlib.asynccontextmanager
+async def judging(isolation: str) -> AsyncIterator[Judge]:
+    """A judge whose jails are of one backend."""
     cache = str(user_cache())
-    sandbox = Sandbox(SandboxConfig(slots=2, cache_directory=cache))
+    sandbox = Sandbox(SandboxConfig(slots=2, isolation=isolation, cache_directory=cache))
     await sandbox.start()
     verifier = CodeVerifier(sandbox, Options(cache_directory=cache))
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
-from tests.hacks.conftest import Judge
+from sandbox import backends
+from tests.hacks.conftest import Judge, judging
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -262,6 +263,15 @@ async def test_unit_tests(judge: Judge, framework: str, source: str, status: pb.
     verdict = await judge(source, unit_tests(framework))
     assert (verdict.status, verdict.HasField("reward")) == (status, True), verdict.message
     assert verdict.trust == pb.IN_PROCESS
+
+
+@pytest.mark.parametrize("framework", ["pytest", "unittest"])
+async def test_unit_tests_below_directories_that_cannot_be_listed(framework: str) -> None:
+    if why := backends.problem("landlock"):
+        pytest.skip(f"landlock: {why}")
+    async with judging("landlock") as judge:
+        verdict = await judge(RIGHT, unit_tests(framework))
+    assert verdict.status == pb.ACCEPTED, verdict.message
 
 
 @pytest.mark.parametrize(

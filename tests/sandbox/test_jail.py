@@ -75,6 +75,14 @@ async def test_cpu_time_of_children_nobody_waits_for_counts(run: Run) -> None:
     assert result.outcome is Outcome.TIME_LIMIT
 
 
+async def test_the_kernels_own_clock_of_ticks_ends_no_program_before_ours(run: Run) -> None:
+    source = "import resource; print(*resource.getrlimit(resource.RLIMIT_CPU))"
+    result = await run(source, limits=Limits(cpu_seconds=3, wall_seconds=30))
+    soft, hard = map(int, result.stdout.split())
+    assert soft >= 10 * 3  # on a crowded machine a process pays for ticks that others used
+    assert hard > soft  # or the kernel would send SIGKILL, which says nothing of why
+
+
 async def test_sleeping_meets_the_wall_backstop(run: Run) -> None:
     result = await run("import time; time.sleep(60)", limits=Limits(cpu_seconds=1, wall_seconds=0.5))
     assert result.outcome is Outcome.WALL_LIMIT

@@ -68,7 +68,9 @@ def _run_pytest(packages: str) -> dict[str, str]:
     import pytest
 
     outcomes = _Outcomes()
-    options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", os.getcwd()]
+    options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-c", "/dev/null"]
+    # Without the latter it looks through every directory above, which not every jail lets it.
+    options += ["--rootdir", os.getcwd(), "--confcutdir", os.getcwd()]
     pytest.main([*options, "--color=no", "--capture=no", "."], plugins=[outcomes])
     return outcomes.tests
 
