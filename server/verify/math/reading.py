@@ -103,11 +103,11 @@ def _respelled(text: str) -> str:
 
 
 def _read_whole(text: str) -> Answer:
-    if number := read_number(text):
-        return number
+    if plain := read_number(text):
+        return plain
     found = annotated(text)
-    if number := _number_within(text, found):
-        return number
+    if annotated_number := _number_within(text, found):
+        return annotated_number
     if fault := complexity_fault(text):
         return TooComplex(text, fault)
     if _CAPITAL.fullmatch(text):
@@ -139,8 +139,8 @@ def _set_in_words(text: str) -> Answer | None:
 
 def read_part(text: str) -> Answer:
     """The answer that a normalised piece of one is, with its own name and unit."""
-    if number := read_number(text):
-        return number
+    if plain := read_number(text):
+        return plain
     found = annotated(text)
     return _number_within(text, found) or _read_composed(text, found)
 
