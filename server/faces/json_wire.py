@@ -39,7 +39,9 @@ _INTEGER_BITS = {
     FieldDescriptor.CPPTYPE_UINT64: (0, (1 << 64) - 1),
 }
 # orjson reads an integer beyond 64 bits as a float; a body that may hold one takes the slower reader.
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+# Looked for in every sixth byte, where 19 digits leave three.
+_SAMPLED_BYTES = 6
+_LONG_NUMBER_SAMPLED = re.compile(rb"[0-9]{3}")
 _JSON_NAMES = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", list: "an array"}
 
 M = TypeVar("M", bound=Message)
@@ -58,7 +60,7 @@ def dumps(message: Message) -> bytes:
 def loads(body: bytes) -> Any:
     """Plain values from JSON text, integers exact. Raises RequestError INVALID_ARGUMENT."""
     try:
-        if not _LONG_NUMBER.search(body):
+        if not _LONG_NUMBER_SAMPLED.search(body[::_SAMPLED_BYTES]):
             return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass  # the slower reader below says better what is wrong, or keeps it for `from_json` to name

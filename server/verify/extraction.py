@@ -91,6 +91,7 @@ _JOINT = re.compile(
     r"|\\text\s*\{\s*(?:,?\s*(?:and|or)|,)\s*\}|\b(?:and|or)\b"
     r"|\\(?:left|right)(?![a-zA-Z])|[a-zA-Z](?:_\{?\w+\}?)?\s*=)*"
 )
+_ONLY_A_BOX = re.compile(r"\s*\\(?:boxed|fbox)\s*\{([^{}]*)\}\s*")
 _MAX_JOINT = 40  # characters
 _SEPARATOR = re.compile(r",|\b(?:and|or)\b")
 _MAX_LOOSE_JOINT = 70  # characters
@@ -190,7 +191,7 @@ def _joined_boxes(text: str, language: str) -> Extraction | None:
 
 def _without_outer_box(content: str) -> str:
     r"""`\boxed{5}` inside a box is `5`; one level is enough, deeper nesting is no honest answer."""
-    found = re.fullmatch(r"\s*\\(?:boxed|fbox)\s*\{([^{}]*)\}\s*", content)
+    found = _ONLY_A_BOX.fullmatch(content)
     return found.group(1) if found else content
 
 

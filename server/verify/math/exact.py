@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 from server.verify.math.tree import MAX_POWER_OF_TEN, Number
@@ -27,6 +28,7 @@ _MIXED = re.compile(rf"(?P<whole>\d+)\s*{_FRACTION}", re.ASCII)
 _MIXED_SLASH = re.compile(r"(?P<whole>\d+)\s+(?P<numerator>\d+)\s*/\s*(?P<denominator>\d+)", re.ASCII)
 _SCIENTIFIC = re.compile(rf"(?P<mantissa>{_DECIMAL}){_TIMES_TEN}", re.ASCII)
 _REPEATING = re.compile(r"(?P<head>\d*\.\d*)\s*\\overline\s*\{\s*(?P<period>\d+)\s*\}", re.ASCII)
+_DOUBLE_FACTORIAL = re.compile(r"(\d{1,2})\s*!!", re.ASCII)
 _WORDED = re.compile(
     rf"(?P<mantissa>{_DECIMAL})\s*(?:\\text\s*\{{\s*)?(?P<word>thousand|million|billion|trillion)\s*\}}?",
     re.ASCII,
@@ -44,11 +46,18 @@ def read_number(text: str) -> Number | None:
     body = text[1:].lstrip() if text[0] in "+-" else text
     if body[:1] not in _FIRST:
         return None
-    number = _read_plain(body) or _read_scientific(body) or _read_fraction(body) or _read_mixed(body)
-    number = number or _read_repeating(body) or _read_double_factorial(body) or _read_worded(body)
+    number = _read_plain(body) or _read_written_out(body)
     if number is None or not negative:
         return number
     return Number(text, -number.value, number.kind, number.places)
+
+
+def _read_written_out(text: str) -> Number | None:
+    """Anything but a plain decimal; a form is tried where the text has what it cannot do without."""
+    for needed, read in _FORMS:
+        if needed in text and (number := read(text)):
+            return number
+    return None
 
 
 def _read_plain(text: str) -> Number | None:
@@ -93,7 +102,7 @@ def _read_repeating(text: str) -> Number | None:
 
 def _read_double_factorial(text: str) -> Number | None:
     """`5!!` is 5 times 3 times 1, of numbers up to 99."""
-    found = re.fullmatch(r"(\d{1,2})\s*!!", text, re.ASCII)
+    found = _DOUBLE_FACTORIAL.fullmatch(text)
     if not found:
         return None
     return Number(text, Fraction(math.prod(range(int(found.group(1)), 0, -2))), "double factorial")
@@ -105,6 +114,21 @@ def _read_worded(text: str) -> Number | None:
     if not found:
         return None
     return Number(text, _decimal(found["mantissa"]) * 10 ** _WORDS[found["word"]], "scientific")
+
+
+_FORMS: tuple[tuple[str, Callable[[str], Number | None]], ...] = (
+    ("^", _read_scientific),
+    ("e", _read_scientific),
+    ("E", _read_scientific),
+    ("\\frac", _read_fraction),
+    ("/", _read_fraction),
+    ("\\frac", _read_mixed),
+    ("/", _read_mixed),
+    ("\\overline", _read_repeating),
+    ("!!", _read_double_factorial),
+    ("illion", _read_worded),
+    ("thousand", _read_worded),
+)
 
 
 def _quotient(found: re.Match[str]) -> Number | None:

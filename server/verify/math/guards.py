@@ -31,6 +31,7 @@ _COUNTED = (
 )
 _EXPONENT = re.compile(r"\^\s*(?:\{|\()?\s*-?\s*(?:(\d+)|\\frac)")
 _TOWER = re.compile(r"\^\s*[{(]?\s*-?\s*(?P<base>\d+)\s*\^\s*[{(]?\s*-?\s*(?P<power>\d+)(?P<more>\s*\^)?")
+_POWER_OF_POWER = re.compile(r"[)}]\s*\^\s*[{(]?\s*(\d{2,5})")
 _FACTORIAL = re.compile(r"(?P<digits>\d*)\s*(?P<group>[)}\]])?\s*!")
 _BINOMIAL_POWER = re.compile(r"\^\s*[{(]?\s*\\binom\s*\{(\d+)\}\s*\{(\d+)\}(\s*\^)?")
 _GROWING = re.compile(r"\\(?:binom|Gamma)\s*(?:\{\d+\}\s*)?[{(]\s*\\(?:binom|Gamma)(?![a-zA-Z])")
@@ -44,14 +45,15 @@ def complexity_fault(text: str) -> str | None:
     """
     if len(text) > MAX_CHARACTERS:
         return f"more than {MAX_CHARACTERS} characters"
-    if nesting_depth(text) > MAX_DEPTH:
+    if len(text) > MAX_DEPTH and nesting_depth(text) > MAX_DEPTH:
         return f"nested deeper than {MAX_DEPTH}"
-    if any(len(run) > MAX_DIGITS for run in _DIGITS.findall(text)):
+    if len(text) > MAX_DIGITS and any(len(run) > MAX_DIGITS for run in _DIGITS.findall(text)):
         return f"a number of more than {MAX_DIGITS} digits"
     for pattern, limit, what in _COUNTED:
-        if len(pattern.findall(text)) > limit:
+        if len(text) > limit and len(pattern.findall(text)) > limit:
             return f"more than {limit} {what}"
-    return _exponent_fault(text) or _factorial_fault(text)
+    exponent = _exponent_fault(text) if "^" in text else None
+    return exponent or (_factorial_fault(text) if "!" in text else None) or _binomial_fault(text)
 
 
 def nesting_depth(text: str) -> int:
@@ -81,7 +83,7 @@ def _exponent_fault(text: str) -> str | None:
 def _repeated_power_fault(text: str) -> str | None:
     """Powers of powers multiply: `((2^{999})^{999})^{999}` has a small number in every exponent."""
     product = 1
-    for found in re.finditer(r"[)}]\s*\^\s*[{(]?\s*(\d{2,5})", text):
+    for found in _POWER_OF_POWER.finditer(text):
         product *= int(found.group(1))
     return "powers of powers" if product > MAX_EXPONENT * 10 else None
 
@@ -94,6 +96,12 @@ def _factorial_fault(text: str) -> str | None:
             return "a factorial of an expression"
     if re.search(r"!\s*!", text):
         return "a factorial of a factorial"
+    return None
+
+
+def _binomial_fault(text: str) -> str | None:
+    if "\\" not in text:
+        return None
     if _GROWING.search(text):
         return "a binomial of a binomial, or a gamma of a gamma"
     return "a binomial or gamma above 9999" if _CHOICE.search(text) else None

@@ -278,7 +278,7 @@ class _Reader:
 
 def _leaf(word: str) -> Node:
     if word[:1].isdigit() or word[:1] == ".":
-        return Node("number", value=Fraction(word))
+        return Node("number", value=Fraction(int(word) if word.isdigit() else word))
     if word[:1].isalpha() or (word[:1] == "\\" and word not in _NOT_SYMBOLS):
         return Node("symbol", name=word.replace("{", "").replace("}", ""))
     raise Unread

@@ -106,6 +106,11 @@ _REWRITES: tuple[_Rewrite, ...] = tuple(
         ("", r"\s+", " "),
     )
 )
+# Digits, signs, short names, fractions and roots, parted by single spaces: nothing to rewrite.
+_PLAIN = re.compile(
+    r"(?:[0-9+\-/()\[\],;:|=}]|\.(?!\.)|\{(?!,\})| (?! )|\^(?=[a-zA-Z0-9])|\\(?:frac|sqrt)(?![a-zA-Z])"
+    r"|(?<![a-zA-Z])[a-zA-Z]{1,2}(?![a-zA-Z]))*"
+)
 # Without any of these only white space can need rewriting.
 _MARKUP = re.compile(r"[\\$*{}%~\"'^_`]|\.\.|[<>!]=|[a-z]{4}")
 _OUTER_WRAPPER = re.compile(r"(?:\\boxed|\\fbox)?\s*\{(?P<inner>.*)\}", re.DOTALL)
@@ -119,10 +124,16 @@ def normalise(text: str) -> str:
     """`text` without delimiters, sizing, spacing commands, style and closing punctuation."""
     if not text.isascii():
         text = text.translate(_UNICODE)
+    if not _PLAIN.fullmatch(text):
+        text = _rewritten(text)
+    return _without_wrappers(_without_full_stop(text.strip()))
+
+
+def _rewritten(text: str) -> str:
     for needed, pattern, replacement in _REWRITES if _MARKUP.search(text) else (_REWRITES[-1],):
         if needed in text:
             text = pattern.sub(replacement, text)
-    return _without_wrappers(_without_full_stop(text.strip()))
+    return text
 
 
 def compact(normalised: str) -> str:

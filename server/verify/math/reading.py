@@ -64,6 +64,7 @@ _MATRIX = re.compile(r"\\begin\s*\{matrix\}(.*)\\end\s*\{matrix\}", re.DOTALL)
 _BRACKETED_MATRIX = re.compile(r"[(\[]\s*(\\begin\s*\{matrix\}.*\\end\s*\{matrix\})\s*[)\]]", re.DOTALL)
 _ROW, _CELL = re.compile(r"\\\\(?:\s*\[[^\]]*\])?"), re.compile(r"(?<!\\)&")
 _SIGN = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
+_OPENERS = frozenset("{(\\")
 _ANGLES = re.compile(r"\\langle(?![a-zA-Z])(.*)\\rangle", re.DOTALL)
 _NAME_OR_LETTER = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{3,}|(?:ln|lg|pi|or|cm)(?![a-zA-Z])|[a-zA-Z]")
 _CONSTANTS = frozenset("ei")
@@ -102,8 +103,11 @@ def _respelled(text: str) -> str:
 
 
 def _read_whole(text: str) -> Answer:
-    if number := _number_of(text, annotated(text)):
-        return number
+    if plain := read_number(text):
+        return plain
+    found = annotated(text)
+    if annotated_number := _number_within(text, found):
+        return annotated_number
     if fault := complexity_fault(text):
         return TooComplex(text, fault)
     if _CAPITAL.fullmatch(text):
@@ -114,7 +118,7 @@ def _read_whole(text: str) -> Answer:
         return _set_in_words(text) or Text(text)
     if _PROSE.fullmatch(text):
         return _set_in_words(text) or Text(text, prose=True)
-    return _set_in_words(text) or read_part(text)
+    return _set_in_words(text) or _read_composed(text, found)
 
 
 def _number_in_words(text: str) -> Number | Infinity | None:
@@ -135,20 +139,27 @@ def _set_in_words(text: str) -> Answer | None:
 
 def read_part(text: str) -> Answer:
     """The answer that a normalised piece of one is, with its own name and unit."""
+    if plain := read_number(text):
+        return plain
     found = annotated(text)
-    if number := _number_of(text, found):
-        return number
-    if pieces := _pieces(_without_brackets(text)):
+    return _number_within(text, found) or _read_composed(text, found)
+
+
+def _read_composed(text: str, found: Annotated) -> Answer:
+    """What is no number with what stands around it."""
+    bare = _without_brackets(text)
+    if pieces := _pieces(bare):
         return Listed(text, tuple(map(read_part, pieces)))
-    value = _read_form(found.value)
+    value = _read_form(found.value, bare if found.value == text else None)
     if value is None and _SIGN.search(text):
         return PlusMinus(text, tuple(map(read_part, _sign_choices(text))))
     value = value or _read_relation(found.value) or read_scalar(found.value)
     return _with_annotations(text, value, found)
 
 
-def _number_of(text: str, found: Annotated) -> Answer | None:
-    number = read_number(found.value)
+def _number_within(text: str, found: Annotated) -> Answer | None:
+    """A number with something around it, of a text that is none as a whole."""
+    number = None if found.value == text else read_number(found.value)
     return None if number is None else _with_annotations(text, number, found)
 
 
@@ -178,16 +189,19 @@ def _node_of(text: str) -> Node | None:
 # --- forms ---------------------------------------------------------------------------------------
 
 
-def _read_form(text: str) -> Answer | None:
-    """A list, set, tuple, matrix, union or ratio; None for anything else, relations and what they define."""
+def _read_form(text: str, bare: str | None = None) -> Answer | None:
+    """A list, set, tuple, matrix, union or ratio; None for anything else, relations and what they define.
+
+    `bare` is the text without brackets, where it is known, and known to be no list.
+    """
     related = _RELATION.search(text) is not None
-    text = _without_brackets(text)
+    text = _without_brackets(text) if bare is None else bare
     if (_SET.match(text) or r"\setminus" in text) and (numbers := _read_set(text)):
         return numbers
     if related:
         found = _read_bracketed(text)
         return found if found and len(found.elements) > 1 else None
-    if pieces := _pieces(text):
+    if bare is None and (pieces := _pieces(text)):
         return Listed(text, tuple(map(read_part, pieces)))
     return _read_bracketed(text) or _read_matrix(text) or _read_joined(text)
 
@@ -242,16 +256,17 @@ def _read_relation(text: str) -> Relation | None:
 
 
 def _read_elements(inner: str) -> tuple[Answer, ...]:
-    return tuple(read_part(part) for part in top_level(inner, _COMMA) if part)
+    return tuple(map(read_part, _elements(inner)))
 
 
 def _pieces(text: str) -> list[str]:
     """The parts of a bare list, two at least; else none."""
     if not _SEPARATED.search(text):
         return []
-    pieces = _rows_of_lists(text) or [
-        piece for piece in top_level(_ALTERNATIVE.sub(" , ", text), _COMMA) if piece
-    ]
+    worded = "and" in text or "or" in text
+    if (worded or ";" in text) and (rows := _rows_of_lists(text)):
+        return rows
+    pieces = _elements(_ALTERNATIVE.sub(" , ", text) if worded else text)
     return pieces if len(pieces) > 1 else []
 
 
@@ -283,6 +298,8 @@ def _without_brackets(text: str) -> str:
 
     Angles are round brackets. Of parentheses a few only: deeper is no honest answer.
     """
+    if text[:1] not in _OPENERS:
+        return text
     text = text[1:-1].strip() if text[:1] == "{" and is_balanced_group(text, 0) else text
     if angles := _ANGLES.fullmatch(text):
         return f"({angles.group(1)})"

@@ -128,9 +128,10 @@ def split_name(text: str) -> tuple[str, str]:
 
     Also `5 = x`, and the point `P(1, 2)`.
     """
-    found = _NAME.match(text)
+    equated = "=" in text
+    found = _NAME.match(text) if equated or r"\in" in text else None
     if not found:
-        turned = _NAMED_BEHIND.fullmatch(text) or _POINT.fullmatch(text)
+        turned = (_NAMED_BEHIND.fullmatch(text) if equated else None) or _POINT.fullmatch(text)
         return (turned["name"], turned["value"]) if turned else ("", text)
     return found.group().rstrip("= ").removesuffix(r"\in").strip(), text[found.end() :]
 

@@ -32,6 +32,11 @@ def call_case(args: str, expected: str) -> pb.CallCase:
     return json_wire.parse(body.encode(), pb.CodeTask).call.cases[0]
 
 
+@pytest.mark.parametrize("offset", range(6))
+def test_an_integer_beyond_64_bits_is_exact_wherever_it_stands(offset: int) -> None:
+    assert json_wire.loads(b" " * offset + b"[%d]" % (1 << 64)) == [1 << 64]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
