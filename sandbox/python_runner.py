@@ -50,7 +50,9 @@ _HIDDEN: list[types.ModuleType] = []
 _MAINS: dict[str, types.ModuleType] = {}
 DONE = b"done"
 INTERRUPTED = -signal.SIGINT
-UNSUPPORTED = b"!"  # first byte of a record that names a type outside the closed set
+# First bytes of a record that names a type outside the closed set: of a true object, a false one, and one
+# that has no truth.
+UNSUPPORTED = b"!1", b"!0", b"!?"
 
 
 def execute(brief: Brief) -> NoReturn:
@@ -193,16 +195,26 @@ def _call(function: str, arguments: list[Any], main: types.ModuleType) -> None:
     try:
         record = values.encode(returned)
     except values.Unsupported as unsupported:
-        record = UNSUPPORTED + str(unsupported).encode("utf-8", "replace")
+        record = _mark(returned) + str(unsupported).encode("utf-8", "replace")
     _hand_over(record)
 
 
+def _mark(returned: object) -> bytes:
+    true, false, neither = UNSUPPORTED
+    try:
+        return true if returned else false
+    except Exception:  # noqa: BLE001 - the program's own __bool__ may raise anything
+        return neither
+
+
 def _target(name: str, main: types.ModuleType) -> Any:
-    if name in main.__dict__:
-        return main.__dict__[name]
-    solution = main.__dict__.get("Solution")
-    if solution is not None and hasattr(solution, name):
+    found, solution = main.__dict__.get(name), main.__dict__.get("Solution")
+    # `from heapq import *` brings a merge() that nobody asked for.
+    its_own = name in main.__dict__ and getattr(found, "__module__", None) == main.__name__
+    if solution is not None and hasattr(solution, name) and not its_own:
         return getattr(solution(), name)
+    if name in main.__dict__:
+        return found
     raise NameError(f"the program defines neither {name}() nor Solution.{name}()")
 
 
