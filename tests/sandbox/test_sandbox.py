@@ -281,6 +281,13 @@ async def test_a_value_without_truth_is_named(run: Run) -> None:
     assert result.record == b"!?Odd"
 
 
+async def test_asserts_run_their_own_main_guard_and_not_the_programs(run: Run) -> None:
+    source = "class A: pass\nif __name__ == '__main__': raise SystemExit(3)"
+    tests = "import pickle\nassert pickle.loads(pickle.dumps(A()))\nif __name__ == '__main__': assert {}"
+    results = [await run(source, mode=Mode.ASSERTS, tests=tests.format(truth)) for truth in (True, False)]
+    assert [result.record for result in results] == [b"done", None]
+
+
 async def test_asserts_prove_that_they_ended(run: Run) -> None:
     source = "def f(x): return x + 1"
     good = await run(source, mode=Mode.ASSERTS, tests="assert f(1) == 2")
