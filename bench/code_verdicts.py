@@ -10,10 +10,13 @@ The batch (`bench.rollouts`) is the same for every party, and each may stop a pr
     bare           one unisolated `python3` per test (with --bare-every compared on those programs alone)
     prime_code     verl's scorer in as many processes; DIRECTORY holds the package `verl` and needs numpy
 
-Then the failing programs alone, those of the second half of each group, with and without what the first
-half taught. CPU seconds are of the whole process tree, so that the ratios hold on a busy machine; wall
-seconds are beside them. "programs" is the part of the CPU time that the programs themselves took, their
-forks included, "server" that of the process that judges.
+Then the failing programs alone, those of the second half of each group: with their tests as given; ordered
+by what each taught those that waited meanwhile ("as they come", all sent at once); ordered by what the first
+half taught; and with a test first that fails. The last is the floor: what an order can save at most.
+
+CPU seconds are of the whole process tree, so that the ratios hold on a busy machine; wall seconds are beside
+them. "programs" is the part of the CPU time that the programs themselves took, their forks included,
+"server" that of the process that judges.
 
 Prints a table for people and one JSON line last for machines. (The file is not called
 code.py: beside a script of that name nothing could import Python's own.)
@@ -87,6 +90,7 @@ class Measured:
     program_seconds: float = 0.0  # of `cpu_seconds`, where the party knows
     server_seconds: float = 0.0  # the same, of the process that judges
     tests_run: int = 0
+    failed_at: list[int] = field(default_factory=list)  # a failing test of each; 0 where there is none
 
 
 @contextmanager
@@ -120,7 +124,12 @@ async def judge_all(sandbox: Sandbox, verifier: CodeVerifier, items: Sequence[It
     measured.answers = [verdict.status == pb.ACCEPTED for verdict in verdicts]
     measured.program_seconds = sum(case.cpu_seconds for case in ran)
     measured.tests_run = len(ran)
+    measured.failed_at = [_failed_at(verdict) for verdict in verdicts]
     return measured
+
+
+def _failed_at(verdict: pb.Verdict) -> int:
+    return next((case.index for case in verdict.code.cases if case.status != pb.ACCEPTED), 0)
 
 
 def judge_bare(items: Sequence[Item], cores: int) -> Measured:
@@ -219,10 +228,15 @@ async def _learned(
         for number, (item, ok) in enumerate(zip(items, accepted, strict=True))
         if number % 8 >= 4 and not ok
     ]
-    row(figures, "failing, as given", await judge_all(sandbox, _verifier(sandbox, learned=False), asked))
+    given = await judge_all(sandbox, _verifier(sandbox, learned=False), asked)
+    row(figures, "failing, as given", given)
+    coming = await judge_all(sandbox, _verifier(sandbox, learned=True), asked)
+    row(figures, "failing, as they come", coming)
     learning = _verifier(sandbox, learned=True)
     await judge_all(sandbox, learning, taught)
     row(figures, "failing, learned", await judge_all(sandbox, learning, asked))
+    best = [item.beginning_with(first) for item, first in zip(asked, given.failed_at, strict=True)]
+    row(figures, "failing, floor", await judge_all(sandbox, _verifier(sandbox, learned=False), best))
 
 
 def _verifier(sandbox: Sandbox, *, learned: bool) -> CodeVerifier:
@@ -260,7 +274,7 @@ def row(figures: dict[str, Any], name: str, found: Measured) -> None:
         "of": count,
     }
     accepted = f"{sum(found.answers)} of {count} accepted"
-    print(f"{name:<18} {cpu_ms:9.1f} ms of CPU {wall_ms:9.1f} ms a program, {accepted}", end="")
+    print(f"{name:<22} {cpu_ms:9.1f} ms of CPU {wall_ms:9.1f} ms a program, {accepted}", end="")
     if found.tests_run:
         part, server = found.program_seconds / found.cpu_seconds, found.server_seconds / found.cpu_seconds
         parts = {"programs_part": round(part, 2), "server_part": round(server, 2)}
@@ -274,7 +288,9 @@ def _ratios(figures: dict[str, Any]) -> dict[str, float]:
     pairs = [
         *((ours, other) for other in ("bare", "prime_code") for ours in ("verdicts", "plain")),
         ("plain, some", "bare, some"),
+        ("failing, as they come", "failing, as given"),
         ("failing, learned", "failing, as given"),
+        ("failing, floor", "failing, as given"),
     ]
     return {
         f"{other} / {ours}": round(

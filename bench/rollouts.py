@@ -50,6 +50,10 @@ class Item:
         """The same program as no other."""
         return replace(self, source=f"{self.source}\n# {number}\n")
 
+    def beginning_with(self, index: int) -> Item:
+        """The same program with this test before the others."""
+        return replace(self, tests=(self.tests[index], *self.tests[:index], *self.tests[index + 1 :]))
+
 
 def batch(count: int, tests: int) -> list[Item]:
     """`count` programs with `tests` tests, the same at every call; groups stay together."""

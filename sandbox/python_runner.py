@@ -32,7 +32,7 @@ from sandbox.template import Brief, Job
 from sandbox.types import Mode
 
 _USUAL_PATH = "/box/main.py"  # what can be prepared in the launcher, is
-CALL_MODULE = "solution"
+CALLED_MODULE = "solution"
 _MOST_LOADED_BYTES = 1 << 20  # what a template takes into its own memory
 _REHEARSALS = 20  # the interpreter specialises a function after eight calls
 _REHEARSAL = """
@@ -50,7 +50,9 @@ _HIDDEN: list[types.ModuleType] = []
 _MAINS: dict[str, types.ModuleType] = {}
 DONE = b"done"
 INTERRUPTED = -signal.SIGINT
-UNSUPPORTED = b"!"  # first byte of a record that names a type outside the closed set
+# First bytes of a record that names a type outside the closed set: of a true object, a false one, and one
+# that has no truth.
+UNSUPPORTED = b"!1", b"!0", b"!?"
 
 
 def execute(brief: Brief) -> NoReturn:
@@ -99,7 +101,7 @@ def prepare() -> None:
         # The built-in ones lack it, and each `import sys` would make an exception of that.
         if (spec := getattr(module, "__spec__", None)) is not None and not hasattr(spec, "_initializing"):
             spec._initializing = False
-    for name in ("__main__", CALL_MODULE):
+    for name in ("__main__", CALLED_MODULE):
         module = types.ModuleType(name)
         module.__dict__.update(__file__=_USUAL_PATH, __builtins__=builtins, __cached__=None)
         _MAINS[name] = module
@@ -140,8 +142,9 @@ def _code(job: Job) -> types.CodeType:
 
 
 def _main_of(job: Job) -> types.ModuleType:
-    """The module to run in; under CALL the guard `if __name__ == "__main__"` must not run."""
-    name = "__main__" if job.mode is not Mode.CALL else CALL_MODULE
+    """The module to run in; where others call the program, not "__main__", as if they had imported it."""
+    beside_tests = job.mode is Mode.ASSERTS and bool(job.source)
+    name = CALLED_MODULE if beside_tests or job.mode is Mode.CALL else "__main__"
     main = _MAINS[name]
     sys.modules["__main__"] = sys.modules[name] = main
     if job.places.script != _USUAL_PATH:
@@ -174,6 +177,7 @@ def _enter(job: Job, main: types.ModuleType, code: types.CodeType) -> None:
     if job.mode is Mode.CALL:
         _call(job.function, arguments, main)
     elif job.mode is Mode.ASSERTS:
+        main.__name__ = "__main__"  # the tests' own guard is meant to run
         _execute(job.tests, f"{job.places.box}/tests.py", main)
         _hand_over(DONE)
 
@@ -193,16 +197,26 @@ def _call(function: str, arguments: list[Any], main: types.ModuleType) -> None:
     try:
         record = values.encode(returned)
     except values.Unsupported as unsupported:
-        record = UNSUPPORTED + str(unsupported).encode("utf-8", "replace")
+        record = _mark(returned) + str(unsupported).encode("utf-8", "replace")
     _hand_over(record)
 
 
+def _mark(returned: object) -> bytes:
+    true, false, neither = UNSUPPORTED
+    try:
+        return true if returned else false
+    except Exception:  # noqa: BLE001 - the program's own __bool__ may raise anything
+        return neither
+
+
 def _target(name: str, main: types.ModuleType) -> Any:
-    if name in main.__dict__:
-        return main.__dict__[name]
-    solution = main.__dict__.get("Solution")
-    if solution is not None and hasattr(solution, name):
+    found, solution = main.__dict__.get(name), main.__dict__.get("Solution")
+    # `from heapq import *` brings a merge() that nobody asked for.
+    its_own = name in main.__dict__ and getattr(found, "__module__", None) == main.__name__
+    if solution is not None and hasattr(solution, name) and not its_own:
         return getattr(solution(), name)
+    if name in main.__dict__:
+        return found
     raise NameError(f"the program defines neither {name}() nor Solution.{name}()")
 
 

@@ -106,6 +106,8 @@ class Streams:
     def __init__(self, mode: Mode, output_bytes: int, ends: Ends | None) -> None:
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2 if mode is Mode.SCRIPT else 3)]
         self._outputs = [writing for _, writing in pipes]
+        for descriptor in self._outputs[:2]:
+            os.fchmod(descriptor, 0o622)  # a program may open /dev/stdout and /dev/stderr by their names
         self.drains = [
             Drain(pipes[0][0], output_bytes),
             Drain(pipes[1][0], output_bytes, STDERR_TAIL_BYTES),

@@ -12,9 +12,11 @@ every value is JSON with a one-letter tag where JSON has no type of its own:
     bytes                   {"b": hex}
     complex                 {"c": [real, imaginary]}
     Counter, defaultdict, OrderedDict    as dict, which they equal in Python
+    bytearray, dict views   as the bytes or set that they equal in Python
+    a subclass that keeps its base's `__eq__` (a named tuple, an IntEnum)    as its base's value
     deque, ...              not in the set: `Unsupported`
 
-Types are exact: a subclass of int with its own `__eq__` is not an int here.
+What is read back has exact types: a subclass of int with its own `__eq__` is not an int here.
 Whoever reads a program's value says how many items a set or dict may have: numbers whose hashes
 collide make a set of n items cost n squared, and a program can write whatever it likes.
 The module runs on both sides, inside the jail too, and imports only what every fork has.
@@ -25,12 +27,27 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 _SAFE_INT = 1 << 53
 MAX_DEPTH = 200
 _SCALARS = (type(None), bool, str)
 _DICTS = (dict, Counter, defaultdict, OrderedDict)
+# What equals a value of another type by Python's own rules, and that value.
+_ALIKE: dict[type, Callable[[Any], object]] = {bytearray: bytes, type({}.keys()): set, type({}.items()): set}
+# A base's value of an object of a subclass, by the base's own methods.
+_BASES: dict[type, Callable[[Any], object]] = {
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+    bytes: lambda value: b"".join((value, b"")),
+    tuple: lambda value: tuple(tuple.__iter__(value)),
+    list: lambda value: list(list.__iter__(value)),
+    dict: lambda value: dict(dict.items(value)),
+    set: lambda value: set(set.__iter__(value)),
+    frozenset: lambda value: set(frozenset.__iter__(value)),
+}
 
 
 class Unsupported(Exception):
@@ -94,6 +111,16 @@ def _pack_tagged(kind: type, value: Any, depth: int) -> object:
         return {"b": value.hex()}
     if kind is complex:
         return {"c": [float.hex(value.real), float.hex(value.imag)]}
+    return _pack(_plain(kind, value), depth)
+
+
+def _plain(kind: type, value: Any) -> object:
+    """The value of an exact type that this one equals by that type's own `==`; raises Unsupported."""
+    if kind in _ALIKE:
+        return _ALIKE[kind](value)
+    for base, value_of in _BASES.items():
+        if base in kind.__mro__ and kind.__eq__ is base.__eq__:
+            return value_of(value)
     raise Unsupported(kind.__name__)
 
 

@@ -11,6 +11,8 @@ from sandbox.harness.unit import Unit
 from sandbox.types import Program
 
 _HARNESS = "verdict.cjs"
+# From here on the file is the main module, which it was not for the program: see verdict.cjs.
+_TESTS_ARE_MAIN = "typeof require === 'function' && (require.main = process.mainModule = module);"
 _REPORTER, _SETUP = "jest_reporter.cjs", "jest_setup.cjs"
 _JEST_FILE = re.compile(r"(?:^|/)__tests__/.*\.[jt]sx?$|(?:^|[/.])(?:test|spec)\.[jt]sx?$")
 _DECLARED = re.compile(r"^declare\s[^\n{]*$", re.MULTILINE)
@@ -52,7 +54,7 @@ def jest_complaint(files: Mapping[str, str]) -> str:
 
 def _unit(name: str, setup: str, source: str, tests: str) -> Unit:
     head = f"{setup.strip()}\n" if setup.strip() else ""
-    text = f"{head}{source}\n;{{\n{tests}\n}}\n;globalThis[Symbol.for('verdict')]();\n"
+    text = f"{head}{source}\n;{_TESTS_ARE_MAIN}{{\n{tests}\n}}\n;globalThis[Symbol.for('verdict')]();\n"
     words = {"sources": (name,), "preload": ("--require", f"{{box}}/{_HARNESS}")}
     return Unit({name: text, _HARNESS: _text(_HARNESS)}, words)
 

@@ -2,14 +2,22 @@
 //
 // The tests' last statement calls the function below. b"done" goes to descriptor 4 once nothing is
 // left to do, promises and timers included; process.exit() never gets there. console.assert(), which
-// only prints in Node, throws here.
+// only prints in Node, throws here. While the program is read it is not the main module, as if the tests
+// had required it: what it keeps for `require.main === module` does not run.
 "use strict";
 const { writeSync } = require("node:fs");
 const { AssertionError } = require("node:assert");
+const { Module } = require("node:module");
 const { once } = process;
+const { _compile } = Module.prototype;
 
 console.assert = (condition, ...message) => {
   if (!condition) throw new AssertionError({ message: message.join(" ") || "Assertion failed" });
+};
+Module.prototype._compile = function (...content) {
+  Module.prototype._compile = _compile;
+  process.mainModule = undefined; // what `require.main` is made of
+  return _compile.apply(this, content);
 };
 Object.defineProperty(globalThis, Symbol.for("verdict"), {
   value: () => once.call(process, "beforeExit", (code) => code === 0 && writeSync(4, "done")),

@@ -341,12 +341,13 @@ class Solution:
         (OWN_NODE, call("same", ([[1, 2]], [1, 2]))),
         ("def total(xs: List[int]) -> int:\n    return sum(xs)", call("total", ([[1, 2]], 3))),
         ("def pair(a, b):\n    return b, a", call("pair", ([1, 2], [2, 1]))),
+        (f"from heapq import *\n{MERGE}", call("merge", ([[[1, 4], [2], []]], [1, 2, 4]))),
         (
             "def fill(xs):\n    xs.sort()\n    xs.append(0)",
             call("fill", ([[2, 1]], [[1, 2, 0]]), compared="arguments"),
         ),
     ],
-    ids=["list", "tree", "lists", "own node", "typing", "several values", "in place"],
+    ids=["list", "tree", "lists", "own node", "typing", "several values", "import", "in place"],
 )
 async def test_calls_as_on_leetcode(judge: Judge, source: str, task: pb.CodeTask) -> None:
     verdict = await judge(source, task)

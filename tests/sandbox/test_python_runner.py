@@ -28,6 +28,8 @@ PROGRAMS = {
     "open_0_binary": "print(open(0, 'rb').readline())",
     "os_read": "import os\nprint(os.read(0, 10))",
     "dev_stdin": "print(open('/dev/stdin').readline())",
+    "dev_stdout": "with open('/dev/stdout', 'w') as f: f.write('by name')",
+    "dev_stderr": "with open('/dev/stderr', 'w') as f: f.write('by name')",
     "stdin_attributes": "import sys\nprint(sys.stdin.name, sys.stdin.encoding, sys.stdin.errors, sys.stdin.fileno())",
     "stdout_attributes": "import sys\nprint(sys.stdout.name, sys.stdout.mode, sys.stdout.encoding, sys.stdout.errors)",
     "stdout_buffer": "import sys\nsys.stdout.buffer.write(b'\\xff\\x00raw')",

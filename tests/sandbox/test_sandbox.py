@@ -239,6 +239,18 @@ async def test_call_finds_a_method_of_solution(run: Run) -> None:
     assert result.record == b"8"
 
 
+async def test_a_method_of_solution_comes_before_what_was_imported(run: Run) -> None:
+    source = "from heapq import *\nclass Solution:\n    def merge(self, a, b): return a + b"
+    result = await run(source, mode=Mode.CALL, function="merge", case=Case(call=encode([[2], [1]])))
+    assert result.record == b"[2,1]"
+
+
+async def test_the_programs_own_function_comes_before_a_method_of_solution(run: Run) -> None:
+    source = "def f(x): return Solution().f(x) + 1\nclass Solution:\n    def f(self, x): return 2 * x"
+    result = await run(source, mode=Mode.CALL, function="f", case=Case(call=encode([4])))
+    assert result.record == b"9"
+
+
 async def test_call_does_not_run_the_main_guard(run: Run) -> None:
     source = "def f(): return 1\nif __name__ == '__main__': raise SystemExit(3)"
     result = await run(source, mode=Mode.CALL, function="f", case=Case(call=encode([])))
@@ -257,9 +269,23 @@ async def test_a_call_that_ends_early_leaves_no_record(body: str, run: Run) -> N
 
 
 async def test_a_value_outside_the_closed_set_is_named(run: Run) -> None:
-    source = "class Equal(int):\n    def __eq__(self, other): return True\ndef f(): return Equal(1)"
+    source = "class Equal(int):\n    def __eq__(self, other): return True\ndef f(x): return Equal(x)"
+    for number, record in ((1, b"!1Equal"), (0, b"!0Equal")):
+        result = await run(source, mode=Mode.CALL, function="f", case=Case(call=encode([number])))
+        assert result.record == record
+
+
+async def test_a_value_without_truth_is_named(run: Run) -> None:
+    source = "class Odd:\n    def __bool__(self): raise ValueError\ndef f(): return Odd()"
     result = await run(source, mode=Mode.CALL, function="f", case=Case(call=encode([])))
-    assert result.record == b"!Equal"
+    assert result.record == b"!?Odd"
+
+
+async def test_asserts_run_their_own_main_guard_and_not_the_programs(run: Run) -> None:
+    source = "class A: pass\nif __name__ == '__main__': raise SystemExit(3)"
+    tests = "import pickle\nassert pickle.loads(pickle.dumps(A()))\nif __name__ == '__main__': assert {}"
+    results = [await run(source, mode=Mode.ASSERTS, tests=tests.format(truth)) for truth in (True, False)]
+    assert [result.record for result in results] == [b"done", None]
 
 
 async def test_asserts_prove_that_they_ended(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import enum
 import math
 from typing import Any
 
@@ -54,7 +55,8 @@ def test_integers_beyond_the_digit_limit_come_back() -> None:
         object(),
         len,
         collections.deque(),
-        type("Int", (int,), {})(1),
+        type("Int", (int,), {"__eq__": lambda self, other: True, "__hash__": None})(1),
+        {}.values(),
         range(3),
         iter([]),
     ],
@@ -122,9 +124,38 @@ def test_the_dicts_of_collections_are_dicts(value: object) -> None:
     assert decode(encode(value)) == {"a": 2, "b": 1}
 
 
-def test_a_subclass_of_theirs_is_none() -> None:
-    class Mine(collections.Counter):  # type: ignore[type-arg]
-        pass
-
+@pytest.mark.parametrize("base", [collections.Counter, int, tuple, str, list, dict, frozenset])
+def test_a_subclass_with_an_equality_of_its_own_is_none(base: type) -> None:
+    mine = type("Mine", (base,), {"__eq__": lambda self, other: True, "__hash__": None})
     with pytest.raises(Unsupported, match="Mine"):
-        encode(Mine())
+        encode(mine())
+
+
+Pair = collections.namedtuple("Pair", "a b")
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (Pair(1, [Pair(2, 3)]), (1, [(2, 3)])),
+        (Colour.RED, 1),
+        (type("Real", (float,), {})(0.1), 0.1),
+        (type("Text", (str,), {})("é"), "é"),
+        (type("Raw", (bytes,), {})(b"x"), b"x"),
+        (type("List", (list,), {"__iter__": lambda self: iter("no")})([1]), [1]),
+        (type("Dict", (dict,), {"items": lambda self: {}})({1: 2}), {1: 2}),
+        (type("Set", (set,), {"__len__": lambda self: 9})({1}), {1}),
+        (type("Frozen", (frozenset,), {})({1}), {1}),
+        (bytearray(b"x"), b"x"),
+        ({1: 2}.keys(), {1}),
+        ({1: 2}.items(), {(1, 2)}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_equals_a_plain_value_is_that_value(value: object, plain: object) -> None:
+    assert value == plain
+    assert typed(decode(encode(value))) == typed(decode(encode(plain)))

@@ -113,9 +113,11 @@ def __reward_call(*arguments):
         return [] if value is None and whole and ("ListNode" in name or "TreeNode" in name) else value
 
     name, changed = __reward_target
-    function = globals().get(name)
+    function, solution = globals().get(name), globals().get("Solution")
+    if hasattr(solution, name) and getattr(function, "__module__", None) != __name__:
+        function = getattr(solution(), name)
     if function is None:
-        function = getattr(globals()["Solution"](), name)
+        raise NameError(f"the program defines neither {name}() nor Solution.{name}()")
     try:
         hints = inspect.signature(function)
     except (TypeError, ValueError):

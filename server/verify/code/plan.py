@@ -19,7 +19,7 @@ from sandbox.harness.rust import rust_declares_tests
 from sandbox.types import Case, Mode, Outcome, Program, RunResult
 from sandbox.values import Unsupported, decode, encode, largest_keyed
 from server.verify.code import call_setup, observed, tamper, unit_tests
-from server.verify.code.asserts import CallCheck, Equal, Expectation, calls_check, rewrite
+from server.verify.code.asserts import CallCheck, Equal, Expectation, Truth, calls_check, rewrite
 from server.verify.code.checkers import Checker
 from server.verify.code.difference import Difference
 from server.verify.code.findings import PASSED, Finding, Ungradable
@@ -27,8 +27,10 @@ from server.verify.code.judge_program import JudgeProgram
 from server.verify.code.validation import read_json
 from server.verify.code.values import ValueRule, compare_values
 
-# The record of a returned value whose type is outside the closed set: this byte, then the type's name.
+# The record of a returned value whose type is outside the closed set: this byte, then whether the value is
+# true (1, 0 or ?), then the type's name.
 _UNSUPPORTED_MARK = b"!"
+_TRUTHS = {False: b"0", True: b"1"}
 _DONE = b"done"
 _FAILED_ASSERT = re.compile(rb"^AssertionError\b|^[^\n]*: Assertion `", re.MULTILINE)
 _TAIL_BYTES = 4096
@@ -66,13 +68,16 @@ class ValueJudge:
 
     question: Callable[[Any], Difference | None]
     most_keys: int = _MOST_KEYS  # of a set or dict in the value
+    truth: bool | None = None  # where nothing else is asked for, any object has one
 
     def judge(self, result: RunResult) -> Finding:
         """PREMATURE_EXIT without a value; a value of another world is a wrong answer, not an error."""
         if result.record is None:
             return Finding(pb.PREMATURE_EXIT, "the program ended before the function returned")
         if result.record.startswith(_UNSUPPORTED_MARK):
-            kind = result.record[1:100].decode("utf-8", "replace")
+            if self.truth is not None and result.record[1:2] == _TRUTHS[self.truth]:
+                return PASSED
+            kind = result.record[2:100].decode("utf-8", "replace")
             return Finding(pb.WRONG_ANSWER, f"the returned value cannot be compared: {kind}")
         try:
             value = decode(result.record, self.most_keys)
@@ -359,8 +364,9 @@ def _plan_rewritten(tests: pb.AssertTests, text: str) -> Plan | None:
 
 
 def _value_judge(expectation: Expectation) -> ValueJudge:
-    known = isinstance(expectation, Equal)
-    return ValueJudge(expectation.judge, _keys_allowed(expectation.value) if known else _MOST_KEYS)
+    keys = _keys_allowed(expectation.value) if isinstance(expectation, Equal) else _MOST_KEYS
+    truth = expectation.value if isinstance(expectation, Truth) else None
+    return ValueJudge(expectation.judge, keys, truth)
 
 
 def _keys_allowed(expected: Any) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -97,20 +97,21 @@ async def run_cases(
     compiled: tuple[Artefact, str],
     plan: Plan,
     limits: Limits,
-    order: Sequence[int],
+    ordering: Callable[[], Sequence[int]],
     *,
     stop_early: bool,
 ) -> list[Judged]:
-    """Runs the cases in this order; `compiled` is the artefact and the source it came from.
+    """Runs the cases; `compiled` is the artefact and the source it came from.
 
-    A program that does not even parse is not run again. Raises SandboxError, and Ungradable
-    if a program of the task fails.
+    Their order is asked for once a jail is open: what others taught while this program waited counts.
+    A program that does not even parse is not run again. Raises SandboxError, and Ungradable if a
+    program of the task fails.
     """
     artefact, source = compiled
     judged: list[Judged] = []
     decider = await _compiled(sandbox, plan.decided_by) if plan.decided_by is not None else None
     async with _opened(sandbox, artefact, plan, limits, decider) as runner:
-        files = plan.files_for(source)
+        files, order = plan.files_for(source), ordering()
         while len(judged) < len(order):
             # As many again as have passed: a failure then makes few runs needless.
             room = len(judged) + 1 if stop_early else len(order)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protos.reward.v1 import reward_pb2 as pb
@@ -196,9 +197,12 @@ class CodeVerifier:
     async def _run(self, job: _Job, artefact: Artefact, verdict: pb.Verdict) -> None:
         count = len(job.plan.cases)
         learned = job.stop_early and self._options.learned_order
-        order = self._order.order(job.tests_key, count) if learned else range(count)
+
+        def ordering() -> Sequence[int]:
+            return self._order.order(job.tests_key, count) if learned else range(count)
+
         judged = await run_cases(
-            self._sandbox, (artefact, job.source), job.plan, job.limits, order, stop_early=job.stop_early
+            self._sandbox, (artefact, job.source), job.plan, job.limits, ordering, stop_early=job.stop_early
         )
         if learned:
             self._order.observe(job.tests_key, count, map(_observation, judged))

@@ -139,6 +139,17 @@ async def test_go_tests_that_are_none_are_not_passed(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.toolchain("node")
+async def test_a_main_guard_is_the_tests_and_not_the_programs_in_javascript(sandbox: Sandbox) -> None:
+    guarded = "if (require.main === module) process.exit({});"
+    program = Program("javascript", guarded.format(4), Mode.ASSERTS, tests=guarded.format(3))
+    compilation = await sandbox.compile(program)
+    assert compilation.artefact is not None, compilation.diagnostics
+    async with sandbox.session(compilation.artefact, LIMITS) as session:
+        result = await session.run(Case())
+    assert (result.exit_code, result.record) == (3, None), result
+
+
+@pytest.mark.toolchain("node")
 async def test_a_late_failure_in_javascript_is_not_passed(sandbox: Sandbox) -> None:
     program = Program(
         "javascript", "const f = 1;", Mode.ASSERTS, tests="setTimeout(() => { throw new Error('late'); }, 1);"

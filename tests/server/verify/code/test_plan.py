@@ -13,6 +13,7 @@ from server.verify.code.findings import Finding
 from server.verify.code.plan import judge_run, make_plan
 from tests.server.verify.code.scripted import ran
 
+OBJECTS = {"true": b"!1Match", "false": b"!0deque", "neither": b"!?ndarray"}
 LARGE = {str(number): number for number in range(400)}
 
 
@@ -43,3 +44,21 @@ def test_a_larger_one_than_expected_is_not_built(task: pb.CodeTask) -> None:
 
 def test_an_assert_that_asks_for_truth_takes_a_large_one() -> None:
     assert found(asserts("assert f(1)"), set(LARGE)).status == pb.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("test", "accepted"),
+    [
+        ("assert f(1)", {"true"}),
+        ("assert not f(1)", {"false"}),
+        ("assert f(1) == 1", set()),
+        ("assert f(1) is True", set()),
+    ],
+)
+def test_an_object_has_its_truth_and_nothing_else(test: str, accepted: set[str]) -> None:
+    plan = make_plan("python", asserts(test), make_checker("tokens"))
+    findings = {
+        name: judge_run(plan.cases[0], plan.mode, ran(record=record)) for name, record in OBJECTS.items()
+    }
+    assert {name for name, finding in findings.items() if finding.status == pb.ACCEPTED} == accepted
+    assert {finding.status for finding in findings.values()} <= {pb.ACCEPTED, pb.WRONG_ANSWER}

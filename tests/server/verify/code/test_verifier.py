@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import JailLost
-from sandbox.types import Compilation, Limits, Mode, Outcome, RunResult
+from sandbox.types import Artefact, Compilation, Limits, Mode, Outcome, RunResult
 from sandbox.values import decode, encode
 from server.errors import RequestError
 from server.verify.code.verifier import CodeVerifier
-from tests.server.verify.code.scripted import ScriptedSandbox, ran
+from tests.server.verify.code.scripted import ScriptedSandbox, ScriptedSession, ran
 
 SECRET = "27182818284"
 PROGRAM = "```python\nprint(1)\n```"
@@ -64,6 +68,35 @@ async def test_stops_at_the_first_failure() -> None:
     assert (verdict.code.tests_passed, verdict.code.tests_run, verdict.code.tests_total) == (1, 2, 3)
     assert not verdict.code.cases[0].HasField("difference")
     assert verdict.code.cases[1].difference == "token 1: expected '4', got '5'"
+
+
+def _request(source: str, code: pb.CodeTask) -> pb.VerifyRequest:
+    return pb.VerifyRequest(completion=source, extraction="whole", code=code)
+
+
+@dataclass
+class OneSlot(ScriptedSandbox):
+    """Its sessions wait for each other."""
+
+    slot: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @asynccontextmanager
+    async def session(self, artefact: Artefact, limits: Limits) -> AsyncIterator[ScriptedSession]:
+        async with self.slot, super().session(artefact, limits) as session:
+            yield session
+
+
+async def test_a_program_that_waits_learns_from_those_before_it() -> None:
+    sandbox = OneSlot([ran(b"1"), ran(b"wrong")])
+    code = pb.CodeTask(language="python", stdio=stdio(("a", "1"), ("b", "2"), ("c", "3")))
+    verifier = CodeVerifier(sandbox)
+
+    def verify(source: str) -> Awaitable[pb.Verdict]:
+        return verifier.verify(_request(source, code), code, Limits())
+
+    verdicts = await asyncio.gather(verify("first"), verify("second"))
+    assert [case.stdin for case in sandbox.cases] == [b"a", b"b", b"b"]
+    assert [verdict.code.tests_run for verdict in verdicts] == [2, 1]
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 99])
@@ -197,7 +230,7 @@ async def test_call() -> None:
     ("result", "status"),
     [
         (ran(record=None), pb.PREMATURE_EXIT),
-        (ran(record=b"!numpy.int64"), pb.WRONG_ANSWER),
+        (ran(record=b"!1int64"), pb.WRONG_ANSWER),
         (ran(record=b'{"x":1}'), pb.WRONG_ANSWER),
         (ran(record=b"\xff"), pb.WRONG_ANSWER),
         (ran(record=b"[" * 100_000), pb.WRONG_ANSWER),
