@@ -5,7 +5,8 @@
 The server is a process of its own, this one is the client; both share the machine's cores.
 
 flood  So many math and code requests in flight at once over gRPC, several times with other content: each is
-       answered once with the verdict that was due; queue and service time; the server's memory.
+       answered once with the verdict that was due; queue and service time; the server's memory
+       while its caches are small.
 code   Code verdicts over the wire beside the same programs through the sandbox alone, without a wire, a
        verdict or a queue; and what part of a verdict's CPU time is the server's own process.
 math   Math verdicts by gRPC stream and call and by HTTP batch and request, beside a FastAPI and a
@@ -53,6 +54,9 @@ BATCH = 256
 ROUNDS = 5
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 _SERVICE = "/reward.v1.RewardService/"
+# Full after one flood: what the server's memory grows by after that is not theirs.
+_CACHES = ("replay", "math_cache", "verdict_cache")
+_SMALL_CACHES = {f"REWARD_SERVER_{name.upper()}_BYTES": "2000000" for name in _CACHES}
 
 Row = tuple[str, str, str, str]
 _numbers = itertools.count(1)
@@ -114,7 +118,7 @@ async def judged(served: Served) -> int:
 async def measure_flood(math: int, code: int, floods: int) -> dict[str, float]:
     """So many floods; the timings are the last one's."""
     figures: dict[str, float] = {"flood_math": math, "flood_code": code, "floods": floods}
-    with server() as served:
+    with server(environment=_SMALL_CACHES) as served:
         await flood(served, fresh(math_request, 50) + fresh(code_request, 20))
         before, counted = served.resident_bytes(), await judged(served)
         resident, wrong = [], 0
