@@ -32,8 +32,8 @@ def parse(body: bytes, kind: type[M], ceiling: int) -> M:
 def _refuse_two_members(body: bytes, message: Message) -> None:
     """Protobuf lets the last member of a oneof win; which task was meant is not ours to guess."""
     choices = _choices(message.DESCRIPTOR)
-    if not choices or message.ByteSize() == len(body):
-        return  # without a oneof, or nothing of what was sent is missing
+    if not choices:
+        return
     # Read as a message that knows no field, every top-level field is an unknown one.
     unknown: Any = UnknownFieldSet(pb.GetCapabilitiesRequest.FromString(body))
     sent = {field.field_number for field in unknown}
