@@ -117,7 +117,10 @@ def _pack_tagged(kind: type, value: Any, depth: int) -> object:
 def _plain(kind: type, value: Any) -> object:
     """The value of an exact type that this one equals by that type's own `==`; raises Unsupported."""
     if kind in _ALIKE:
-        return _ALIKE[kind](value)
+        try:
+            return _ALIKE[kind](value)
+        except TypeError:  # items that no set can hold: dict.items() with a list among them
+            raise Unsupported(kind.__name__) from None
     for base, value_of in _BASES.items():
         if base in kind.__mro__ and kind.__eq__ is base.__eq__:
             return value_of(value)

@@ -57,6 +57,7 @@ def test_integers_beyond_the_digit_limit_come_back() -> None:
         collections.deque(),
         type("Int", (int,), {"__eq__": lambda self, other: True, "__hash__": None})(1),
         {}.values(),
+        {1: [2]}.items(),
         range(3),
         iter([]),
     ],
