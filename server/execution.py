@@ -68,12 +68,14 @@ async def _runs(session: Session, request: pb.ExecuteRequest) -> list[pb.Executi
 async def _run_with_files(session: Session, request: pb.ExecuteRequest, case: Case) -> pb.Execution:
     """One run in clean scratch places, with files in and out."""
     await session.reset()
-    try:
-        await session.put(dict(request.files))
-    except FilesTooLarge as error:
-        raise invalid("files", str(error)) from None
+    if request.files:
+        try:
+            await session.put(dict(request.files))
+        except FilesTooLarge as error:
+            raise invalid("files", str(error)) from None
     run = await session.run(case, keep_files=True)
-    return _execution(run, await session.fetch(list(request.fetch_files), MAX_FETCHED_BYTES))
+    wanted = list(request.fetch_files)
+    return _execution(run, await session.fetch(wanted, MAX_FETCHED_BYTES) if wanted else {})
 
 
 def _execution(run: RunResult, files: dict[str, bytes]) -> pb.Execution:
