@@ -237,7 +237,8 @@ def _is_enough(runs: Sequence[supervise.Run], header: dict[str, Any]) -> bool:
     outcome = runs[-1].outcome
     if outcome is Outcome.COMPILE_ERROR or (header.get("until_failure") and outcome is not Outcome.OK):
         return True
-    return sum(len(run.stdout) + len(run.stderr) for run in runs) > _ROUND_OUTPUT_BYTES
+    kept_bytes = sum(len(run.stdout) + len(run.stderr) + len(run.record or b"") for run in runs)
+    return kept_bytes > _ROUND_OUTPUT_BYTES
 
 
 def _write(path: str, content: bytes, mode: int) -> None:

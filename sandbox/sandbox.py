@@ -186,7 +186,7 @@ class Sandbox:
         self.open_jails += 1
         try:
             await channel.ask(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
-            yield Session(channel, limits, opening["kind"])
+            yield Session(channel, limits)
         finally:
             self.open_jails -= 1
             channel.close()

@@ -20,10 +20,9 @@ MOST_INPUT_BYTES = 1 << 18  # in one round, but for a single larger input
 class Session:
     """A jail while it is open. One run at a time."""
 
-    def __init__(self, channel: JailChannel, limits: Limits, kind: str) -> None:
+    def __init__(self, channel: JailChannel, limits: Limits) -> None:
         self._channel = channel
         self._limits = limits
-        self._kind = kind
 
     async def run(self, case: Case, *, command: Sequence[str] = (), keep_files: bool = False) -> RunResult:
         """Runs the program (or `command`) on one case; raises JailLost."""
