@@ -34,8 +34,9 @@ from typing import Any
 
 from bench import bare
 from bench.bare import Submission
+from bench.load import all_pass
 from sandbox.sandbox import Sandbox, SandboxConfig
-from sandbox.types import Artefact, Case, Limits, Outcome, Program
+from sandbox.types import Artefact, Limits, Outcome, Program, RunResult
 from server.locations import user_cache
 
 TESTS = 20
@@ -115,15 +116,12 @@ class Ours:
         """A submission from its text to its last test, in a jail of its own; all must pass."""
         artefact = await self.compiled(language, submission.source)
         async with self.box.session(artefact, LIMITS) as session:
-            passed = 0
-            while passed < len(submission.tests):
-                # As the verifier asks: as many again as have passed.
-                following = submission.tests[passed : 2 * passed + 1]
-                results = await session.run_some([Case(stdin.encode()) for stdin, _ in following])
-                for (_, wanted), result in zip(following, results, strict=False):
-                    assert result.outcome is Outcome.OK, result
-                    assert result.stdout.split() == wanted.encode().split()
-                passed += len(results)
+            wanted = {stdin.encode(): answer.encode().split() for stdin, answer in submission.tests}
+
+            def right(stdin: bytes, result: RunResult) -> bool:
+                return result.outcome is Outcome.OK and result.stdout.split() == wanted[stdin]
+
+            assert await all_pass(session, [stdin.encode() for stdin, _ in submission.tests], right)
 
     async def open_and_close(self, artefact: Artefact) -> None:
         """A jail that nothing is run in."""

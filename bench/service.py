@@ -39,6 +39,7 @@ from bench.load import (
     ROOT,
     Known,
     Served,
+    all_pass,
     code_request,
     code_sources,
     listening,
@@ -149,7 +150,7 @@ _ALONE = "import bench.service as s, sys; s.run_alone(int(sys.argv[1]), int(sys.
 def run_alone(first: int, count: int) -> None:
     """Prints wall and CPU seconds of so many programs through the sandbox alone, as a process of its own."""
     from sandbox.sandbox import Sandbox, SandboxConfig
-    from sandbox.types import Case, Limits, Outcome, Program, RunResult
+    from sandbox.types import Limits, Outcome, Program, RunResult
     from server.locations import user_cache
 
     sources = iter(code_sources(range(first, first + count)))
@@ -162,12 +163,7 @@ def run_alone(first: int, count: int) -> None:
             artefact = (await box.compile(Program("python", source))).artefact
             assert artefact is not None
             async with box.session(artefact, Limits()) as session:
-                passed, failed = 0, False
-                while passed < len(CODE_INPUTS) and not failed:  # asks and stops as the verifier does
-                    following = CODE_INPUTS[passed : 2 * passed + 1]
-                    results = await session.run_some([Case(one) for one in following], until_failure=True)
-                    failed = not all(map(right, following, results))
-                    passed += len(results)
+                await all_pass(session, CODE_INPUTS, right)
 
     async def main() -> float:
         box = Sandbox(SandboxConfig(cache_directory=str(user_cache())))
