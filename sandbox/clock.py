@@ -47,8 +47,16 @@ class Clock:
     """One run's. Time is CPU time, of every process of the run; the wall clock is a backstop."""
 
     def __init__(
-        self, limits: Limits, confinement: Confinement, template: int, waits: Waits, memory: Watch
+        self,
+        limits: Limits,
+        confinement: Confinement,
+        template: int,
+        waits: Waits,
+        memory: Watch,
+        *,
+        used_before: float = 0.0,
     ) -> None:
+        """`used_before` is the CPU time in seconds that the run's process had before it."""
         self._group = memory.group
         self._limits = limits
         self._confinement = confinement
@@ -60,6 +68,7 @@ class Clock:
         self._group_before = self._group.cpu_seconds
         self._ours_before = self._ours()
         self._waited_before = waits.seconds()
+        self._used_before = used_before
         self._crowding = 0.0
         self._used = 0.0
         self._due = self._started + self._patience_seconds()
@@ -127,7 +136,7 @@ class Clock:
             with contextlib.suppress(OSError):  # it ended between the two calls
                 if pid != self._template:
                     total += sys_.process_cpu_seconds(pid) + _reaped_seconds(pid)
-        return total
+        return total - self._used_before
 
     def _starved_seconds(self, programs: list[int]) -> float:
         """How long the run's threads, and we, were ready to run and got no core: all of it together.

@@ -23,6 +23,7 @@ from sandbox import syscalls as sys_
 from sandbox.cgroups import Group
 from sandbox.confinement import Confinement, Places
 from sandbox.frames import Frame
+from sandbox.repeating import RepeatingSupervisor
 from sandbox.types import Limits, Mode, Outcome
 from sandbox.worker_jail import WorkerSupervisor
 
@@ -56,7 +57,7 @@ class Jail:
         self._limits = Limits()
         self._job: dict[str, Any] = {}
         self._source = b""
-        self._supervisor: supervise.Supervisor | None = None
+        self._supervisor: RepeatingSupervisor | None = None
 
     def live(self) -> NoReturn:
         """Sets the jail up and serves its job. In a forked template it raises `template.Become`."""
@@ -168,7 +169,10 @@ class Jail:
         ):
             if not frame.header.get("keep_files"):
                 self._clean()
-            runs.append(self._run(frame.header.get("command", ()), arguments, stdin, call, ends))
+            repeat = frame.header.get("repeat", False)
+            runs.append(
+                self._run(frame.header.get("command", ()), arguments, stdin, call, ends, repeat=repeat)
+            )
             if time.monotonic() > until or _is_enough(runs, frame.header):
                 break
         blobs = [blob for run in runs for blob in (run.stdout, run.stderr, run.record or b"")]
@@ -181,13 +185,15 @@ class Jail:
         stdin: bytes,
         call: bytes,
         ends: conversation.Ends | None,
+        *,
+        repeat: bool,
     ) -> supervise.Run:
         argv = tuple(self._argv(command, arguments)) if command or arguments else ()
-        run = self._supervised().run(stdin, call, argv, ends)
+        run = self._supervised().run(stdin, call, argv, ends, repeat=repeat)
         self._recognise_memory_limit(run)
         return run
 
-    def _supervised(self) -> supervise.Supervisor:
+    def _supervised(self) -> RepeatingSupervisor:
         """The supervisor of this jail's runs, made at the first."""
         if self._supervisor is None:
             job = template.Job(
@@ -201,7 +207,7 @@ class Jail:
                 tests=self._job.get("tests", "").encode("utf-8", "surrogatepass"),
             )
             usual = tuple(self._argv((), ()))
-            self._supervisor = supervise.Supervisor(
+            self._supervisor = RepeatingSupervisor(
                 job, self._limits, self._group, self._confinement, self._connection, argv=usual
             )
         return self._supervisor

@@ -10,6 +10,7 @@ then (`sandbox.seccomp`); bytes that wait in sockets and pipes are left.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -120,6 +121,15 @@ def _statm(pid: int) -> list[bytes]:
 
 def _resident_bytes(pid: int) -> int:
     return int(_statm(pid)[1]) * _PAGE_BYTES
+
+
+def peak_resident_bytes(pid: int) -> int:
+    """The most that a living process ever held by itself; 0 once it is gone."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"VmHWM:"):
+                return int(line.split()[1]) << 10
+    return 0
 
 
 def _own_bytes(pid: int) -> int:

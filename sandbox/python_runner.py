@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import functools
 import gc
 import marshal
 import os
@@ -27,7 +28,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from sandbox import streams, template, values
+from sandbox import persistent, streams, template, values
+from sandbox.repeatable import is_repeatable
 from sandbox.template import Brief, Job
 from sandbox.types import Mode
 
@@ -69,8 +71,20 @@ def execute(brief: Brief) -> NoReturn:
         code = _code(own.job)
         os.close(streams.CODE)
     gc.enable()
+    process = _persisting(own.job, main) if own.persists else None
     status = _guarded(enter, code)
+    while process is not None and status == 0 and not _has_threads_or_callbacks() and _finish(main) == 0:
+        process.renew()
+        process.wait()
+        status = _guarded(enter, code)
     _leave(main, status)
+
+
+def _persisting(job: Job, main: types.ModuleType) -> persistent.Process:
+    """This process as one that takes several runs; ends it if the program may not have such a one."""
+    if not persistent.may_persist(job):
+        os._exit(0)
+    return persistent.Process(main.__dict__)
 
 
 def _loaded() -> types.CodeType | None:
@@ -122,6 +136,7 @@ def _rehearse() -> None:
         _guarded(partial(_run, module.__dict__), code)
         _has_threads_or_callbacks()
         _flush()
+        is_repeatable(_REHEARSAL.encode())
         module.__dict__.clear()
     gc.collect()
 
@@ -189,7 +204,12 @@ def _arguments() -> list[Any]:
 
 
 def _execute(source: bytes, path: str, main: types.ModuleType) -> None:
-    exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+    exec(_compiled(source, path), main.__dict__)  # noqa: S102
+
+
+@functools.cache
+def _compiled(source: bytes, path: str) -> types.CodeType:
+    return compile(source, path, "exec", dont_inherit=True)
 
 
 def _call(function: str, arguments: list[Any], main: types.ModuleType) -> None:
@@ -261,16 +281,21 @@ def _leave(main: types.ModuleType, status: int) -> NoReturn:
         if _has_threads_or_callbacks():
             threading._shutdown()  # type: ignore[attr-defined]
             atexit._run_exitfuncs()
-        status = _flush() or status
-        main.__dict__.clear()
-        gc.collect()
-        status = _flush() or status
+        status = _finish(main) or status
     except BaseException as error:  # noqa: BLE001 - as at interpreter exit: reported, status kept
         _print_uncaught(error)
     if status == INTERRUPTED:  # python3 ends as if the signal had ended it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(status)
+
+
+def _finish(main: types.ModuleType) -> int:
+    """The module's objects end, and what they printed is out; 0 if all went well."""
+    status = _flush()
+    main.__dict__.clear()
+    gc.collect()
+    return _flush() or status
 
 
 def _has_threads_or_callbacks() -> bool:

@@ -29,15 +29,21 @@ class Session:
         header = {"op": "run", "command": [*command], "keep_files": keep_files}
         return (await self._ask_runs(header, (case,)))[0]
 
-    async def run_some(self, cases: Sequence[Case], *, until_failure: bool = False) -> list[RunResult]:
+    async def run_some(
+        self, cases: Sequence[Case], *, until_failure: bool = False, repeat: bool = False
+    ) -> list[RunResult]:
         """Runs the first case, and of those after it as many as go quickly; raises JailLost.
 
         The results are those of one or more cases from the front. The jail stops when the round has taken
         long or printed much, when the program does not compile, and with `until_failure` when a run did
         not end well. So little is lost if a result makes the following runs needless, and quick runs share
         the cost of asking for them.
+
+        With `repeat` a Python program that leaves its process as it found it may have one run after
+        another in it (`sandbox.repeatable`). Such results are `repeated`, and say that the run ended well:
+        what did not has been run again in a fork. Who finds their output wrong asks for `run`, a fork.
         """
-        header = {"op": "run", "until_failure": until_failure}
+        header = {"op": "run", "until_failure": until_failure, "repeat": repeat}
         return await self._ask_runs(header, cases[: _asked_at_once(cases)])
 
     async def run_all(self, cases: Sequence[Case]) -> list[RunResult]:
@@ -119,4 +125,5 @@ def _run_result(header: dict[str, Any], stdout: bytes, stderr: bytes, record: by
         wall_seconds=header["wall_seconds"],
         memory_bytes=header["memory_bytes"],
         memory_held_by=header["memory_held_by"],
+        repeated=header["repeated"],
     )

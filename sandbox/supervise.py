@@ -48,6 +48,7 @@ class Run:
     wall_seconds: float
     memory_bytes: int
     memory_held_by: str  # `sandbox.memory.BY_GROUP` or `BY_WATCHER`
+    repeated: bool = False  # in a process that takes several (`sandbox.repeating`)
 
     def header(self) -> dict[str, Any]:
         """The reply without its blobs."""
@@ -60,6 +61,7 @@ class Run:
             "wall_seconds": self.wall_seconds,
             "memory_bytes": self.memory_bytes,
             "memory_held_by": self.memory_held_by,
+            "repeated": self.repeated,
         }
 
 
@@ -153,6 +155,7 @@ class Supervisor:
         plumbing.let_go()
         poll = select.poll()
         poll.register(plumbing.orders, select.POLLIN)
+        poll.register(plumbing.relay, select.POLLIN)
         poll.register(self._connection, select.POLLRDHUP)
         for drain in plumbing.drains:
             poll.register(drain.descriptor, select.POLLIN)
@@ -189,12 +192,12 @@ class Supervisor:
 
     def _watch(self, living: _Template, clock: Clock) -> Outcome | None:
         """Drains until the first process ends; returns the limit that had to stop it, if one did."""
-        orders = living.streams.orders.fileno()
+        reporting = living.streams.orders.fileno(), living.streams.relay.fileno()
         connection = self._connection.fileno()
         while True:
             reported = False
             for descriptor, _ in living.poll.poll(max(0.0, clock.patience_seconds()) * 1000):
-                if descriptor == orders:
+                if descriptor in reporting:
                     reported = True
                 elif descriptor == connection:
                     os._exit(0)  # the server let go of the job: the jail dies with its first process
@@ -285,7 +288,7 @@ class Supervisor:
             record=output[2] if len(output) > 2 and output[2] else None,
             cpu_seconds=cpu_seconds,
             wall_seconds=wall_seconds,
-            memory_bytes=self._peak_bytes(end),
+            memory_bytes=self._peak_bytes(end.resident_bytes),
             memory_held_by=self._memory.held_by,
         )
 
@@ -321,10 +324,10 @@ class Supervisor:
             return Outcome.PROCESS_LIMIT
         return Outcome.RUNTIME_ERROR
 
-    def _peak_bytes(self, end: _End) -> int:
+    def _peak_bytes(self, resident_bytes: int) -> int:
         peak = self._group.peak_bytes
         if peak is None:
-            return max(end.resident_bytes, self._memory.peak_bytes)
+            return max(resident_bytes, self._memory.peak_bytes)
         return max(0, peak - self._baseline_bytes)
 
     def move(self) -> None:

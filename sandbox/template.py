@@ -28,7 +28,8 @@ from sandbox.confinement import Confinement, Places, Step, take
 from sandbox.types import Limits, Mode
 
 T = TypeVar("T")
-USUAL, OTHER_ARGV, MOVED = b"-", b"a", b"m"  # orders; MOVED: the working directory is a new one
+# Orders. PERSIST: the fork takes further runs (`sandbox.persistent`); MOVED: the working directory is new.
+USUAL, OTHER_ARGV, PERSIST, MOVED = b"-", b"a", b"p", b"m"
 _KEPT: list[object] = []
 UNFIT = b"!"  # a report: the fork could not be confined
 NOT_FOUND = 127  # the exit status of a shell that finds no such program
@@ -65,6 +66,7 @@ class Brief:
     has_memory_group: bool
     has_process_group: bool
     once: bool  # for a single run, whose standard streams nobody else may hold
+    persists: bool = False  # in a fork: it takes further runs
 
 
 class Become(BaseException):
@@ -103,6 +105,8 @@ def serve(brief: Brief, load: Callable[[], T | None]) -> tuple[Brief, T | None]:
     order, steps, loaded = _fork_at_orders(brief, load)
     if order == OTHER_ARGV:
         brief = replace(brief, argv=tuple(json.loads(streams.read_whole(streams.ARGV))))
+    elif order == PERSIST:
+        brief = replace(brief, persists=True)
     try:
         take(steps)
     except BaseException:  # noqa: BLE001 - a half-confined fork must never run the program
@@ -128,6 +132,8 @@ def _fork_at_orders(brief: Brief, load: Callable[[], T | None]) -> tuple[bytes, 
             steps = _steps(brief, streams.CODE)
         pid = fork()
         if pid == 0:
+            if order == PERSIST:
+                steps = _steps(brief, streams.CODE, streams.RELAY)
             _KEPT.append(steps)
             return order, steps, loaded
         if brief.once:
@@ -138,12 +144,12 @@ def _fork_at_orders(brief: Brief, load: Callable[[], T | None]) -> tuple[bytes, 
         os.write(streams.ORDERS, reaper.report)
 
 
-def _steps(brief: Brief, first_closed: int) -> Sequence[Step]:
+def _steps(brief: Brief, first_closed: int, first_kept: int = streams.PLACES) -> Sequence[Step]:
     """What every fork does, in order; then no right is left, and no descriptor but the program's."""
     return (
         os.setsid,  # within a session anybody may send SIGCONT to anybody
         *_confining(brief),
-        partial(os.closerange, first_closed, streams.PLACES),
+        partial(os.closerange, first_closed, first_kept),
     )
 
 

@@ -88,6 +88,7 @@ class RunResult:
     cpu_seconds: float
     wall_seconds: float
     memory_bytes: int
+    repeated: bool = False  # in a process that takes several runs: to be run again if it is found wrong
     memory_held_by: str = ""  # "control group", or "watcher" where there is none to hold it
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.types import Case, Outcome
-from tests.sandbox.conftest import Run
+from sandbox.sandbox import Sandbox
+from sandbox.types import Case, Outcome, Program, RunResult
+from tests.sandbox.conftest import LIMITS, Run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -140,13 +141,24 @@ def _last_line(stderr: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-async def test_same_as_a_plain_interpreter(name: str, run: Run, tmp_path: Path) -> None:
+async def test_same_as_a_plain_interpreter(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
     plain = _bare(PROGRAMS[name], tmp_path)
-    jailed = await run(PROGRAMS[name], STDIN)
-    status = jailed.exit_code if jailed.signal is None else -jailed.signal
-    assert jailed.stdout == plain.stdout
-    assert status == plain.returncode
-    assert _last_line(jailed.stderr) == _last_line(plain.stderr)
+    for jailed in await _runs(sandbox, PROGRAMS[name]):
+        status = jailed.exit_code if jailed.signal is None else -jailed.signal
+        assert jailed.stdout == plain.stdout
+        assert status == plain.returncode
+        assert _last_line(jailed.stderr) == _last_line(plain.stderr)
+
+
+async def _runs(sandbox: Sandbox, source: str) -> list[RunResult]:
+    """In a fork, and where the program may, twice more in a process that takes several runs."""
+    compilation = await sandbox.compile(Program("python", source))
+    assert compilation.artefact is not None
+    results: list[RunResult] = []
+    async with sandbox.session(compilation.artefact, LIMITS) as session:
+        while len(results) < 3:
+            results += await session.run_some([Case(STDIN)] * (3 - len(results)), repeat=True)
+    return results
 
 
 async def test_arguments_are_handed_over(run: Run) -> None:

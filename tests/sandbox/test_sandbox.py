@@ -364,6 +364,25 @@ async def test_an_ordinary_users_executable_cannot_look_into_what_started_it() -
     assert result.stdout.strip() == "True 0 opened", result.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user to try the rootless jail")
+async def test_without_a_control_group_runs_that_share_a_process_are_measured_apart() -> None:
+    program = (
+        "import asyncio, sys\nsys.path.insert(0, '/srv/rootless')\n"
+        "from sandbox.sandbox import *\nfrom sandbox.types import *\n"
+        "SOURCE = 'import time\\nend = time.process_time() + float(input())\\nwhile time.process_time() < end: pass'\n"
+        "async def main():\n    box = Sandbox(SandboxConfig(slots=1)); await box.start()\n"
+        "    a = (await box.compile(Program('python', SOURCE))).artefact\n    runs = []\n"
+        "    cases = [Case(text) for text in (b'0', b'0', b'0.03', b'0', b'0')]\n"
+        "    async with box.session(a, Limits()) as s:\n"
+        "        while len(runs) < len(cases): runs += await s.run_some(cases[len(runs):], repeat=True)\n"
+        "    print([r.repeated for r in runs], [r.cpu_seconds >= 0.03 for r in runs]); await box.close()\n"
+        "asyncio.run(main())\n"
+    )
+    result = await asyncio.to_thread(_as_nobody, program)
+    repeated, long = [False, True, True, True, True], [False, False, True, False, False]
+    assert result.stdout.strip() == f"{repeated} {long}", result.stderr
+
+
 def _as_nobody(program: str) -> subprocess.CompletedProcess[str]:
     """Runs with an interpreter and a copy of the package that an ordinary user can read."""
     import shutil
