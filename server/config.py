@@ -83,6 +83,11 @@ class Settings:
     test_order: str = _setting(
         "learned", "learned: what finds failures cheaply first; given: as sent", ("learned", "given")
     )
+    test_processes: str = _setting(
+        "shared",
+        "shared: a harmless Python program has several tests in one; own: a fork each",
+        ("shared", "own"),
+    )
     replay_bytes: int = _setting(64 * _MIB, "memory for verdicts of requests that may be sent again; 0: none")
     replay_window_seconds: float = _setting(600.0, "time in which a request sent again is not judged again")
     verdict_cache_bytes: int = _setting(64 * _MIB, "memory for code verdicts; 0: none are kept")

@@ -86,6 +86,7 @@ class RewardCore:
             Options(
                 verdict_cache_bytes=settings.verdict_cache_bytes,
                 learned_order=settings.test_order == "learned",
+                shared_processes=settings.test_processes == "shared",
                 cache_directory=directory,
             ),
         )

@@ -37,8 +37,10 @@ class CodeSession(Protocol):
     async def run(self, case: Case, *, keep_files: bool = False) -> RunResult:
         """Runs the program on one case."""
 
-    async def run_some(self, cases: Sequence[Case], *, until_failure: bool = False) -> list[RunResult]:
-        """Runs the first case, and of those after it as many as go quickly."""
+    async def run_some(
+        self, cases: Sequence[Case], *, until_failure: bool = False, repeat: bool = False
+    ) -> list[RunResult]:
+        """Runs the first case, and of those after it as many as go quickly; `repeat`: in one process."""
 
     async def converse(
         self, ends: Ends, *, arguments: Sequence[str] = (), keep_files: bool = False
@@ -100,21 +102,23 @@ async def run_cases(
     ordering: Callable[[], Sequence[int]],
     *,
     stop_early: bool,
+    shared_processes: bool = True,
 ) -> list[Judged]:
     """Runs the cases; `compiled` is the artefact and the source it came from.
 
     Their order is asked for once a jail is open: what others taught while this program waited counts.
+    With `shared_processes` a Python program that leaves its process as it found it has several in one.
     A program that does not even parse is not run again. Raises SandboxError, and Ungradable if a
     program of the task fails.
     """
     artefact, source = compiled
     judged: list[Judged] = []
     decider = await _compiled(sandbox, plan.decided_by) if plan.decided_by is not None else None
-    async with _opened(sandbox, artefact, plan, limits, decider) as runner:
+    async with _opened(sandbox, artefact, plan, limits, decider, shared=shared_processes) as runner:
         files, order = plan.files_for(source), ordering()
         while len(judged) < len(order):
-            # As many again as have passed: a failure then makes few runs needless.
-            room = len(judged) + 1 if stop_early else len(order)
+            # Twice as many as have passed: a failure then makes few runs needless.
+            room = 2 * len(judged) + 1 if stop_early else len(order)
             following = order[len(judged) : len(judged) + room]
             cases = [plan.cases[index] for index in following]
             found = await runner.run(cases, files, stop_early=stop_early)
@@ -138,11 +142,17 @@ async def _compiled(sandbox: CodeSandbox, decider: JudgeProgram) -> Artefact:
 
 @asynccontextmanager
 async def _opened(
-    sandbox: CodeSandbox, artefact: Artefact, plan: Plan, limits: Limits, decider: Artefact | None
+    sandbox: CodeSandbox,
+    artefact: Artefact,
+    plan: Plan,
+    limits: Limits,
+    decider: Artefact | None,
+    *,
+    shared: bool,
 ) -> AsyncIterator[_Runner]:
     async with sandbox.session(artefact, limits) as session:
         if decider is None or plan.decided_by is None:
-            yield _Runner(session, plan, limits)
+            yield _Runner(session, plan, limits, shared=shared)
             return
         patience = interactive.interactor_limits(limits) if plan.is_conversation else judge_program.LIMITS
         async with sandbox.companion(decider, patience) as companion:
@@ -153,8 +163,9 @@ async def _opened(
 class _Runner:
     """Cases whose judge needs no jail."""
 
-    def __init__(self, session: CodeSession, plan: Plan, limits: Limits) -> None:
+    def __init__(self, session: CodeSession, plan: Plan, limits: Limits, *, shared: bool = False) -> None:
         self._session = session
+        self._shared = shared
         self._plan = plan
         self._limits = limits
 
@@ -166,12 +177,21 @@ class _Runner:
             result = await self._run_beside(cases[0], files)
             return [(result, await self._find(cases[0], result))]
         found: list[tuple[RunResult, Finding]] = []
-        results = await self._session.run_some([one.case for one in cases], until_failure=stop_early)
+        asked = [one.case for one in cases]
+        results = await self._session.run_some(asked, until_failure=stop_early, repeat=self._shared)
         for planned, result in zip(cases, results, strict=False):
-            found.append((result, await self._find(planned, result)))
+            found.append(await self._judged(planned, result))
             if _settles(found[-1][1], stop_early=stop_early):
                 break
         return found
+
+    async def _judged(self, planned: PlannedCase, result: RunResult) -> tuple[RunResult, Finding]:
+        """A result and what it is worth; what speaks against a program comes from a fork of its own."""
+        finding = await self._find(planned, result)
+        if result.repeated and finding.status != pb.ACCEPTED:
+            result = await self._session.run(planned.case)
+            finding = await self._find(planned, result)
+        return result, finding
 
     async def _run_beside(self, planned: PlannedCase, files: Mapping[str, bytes]) -> RunResult:
         if not files:

@@ -48,6 +48,7 @@ class Options:
 
     verdict_cache_bytes: int = 64 << 20
     learned_order: bool = True
+    shared_processes: bool = True  # several tests of a harmless Python program in one process
     cache_directory: str = ""  # what jails see of the server's cache; pytest is put there
 
 
@@ -202,7 +203,13 @@ class CodeVerifier:
             return self._order.order(job.tests_key, count) if learned else range(count)
 
         judged = await run_cases(
-            self._sandbox, (artefact, job.source), job.plan, job.limits, ordering, stop_early=job.stop_early
+            self._sandbox,
+            (artefact, job.source),
+            job.plan,
+            job.limits,
+            ordering,
+            stop_early=job.stop_early,
+            shared_processes=self._options.shared_processes,
         )
         if learned:
             self._order.observe(job.tests_key, count, map(_observation, judged))

@@ -41,6 +41,7 @@ class ScriptedSandbox:
     open_sessions: int = 0
     at_once: int = 1
     asked: list[int] = field(default_factory=list)  # how many cases, each time
+    may_repeat: bool = False
     isolation: str = "scripted"
 
     def language(self, name: str) -> Row:
@@ -74,6 +75,9 @@ class ScriptedSession:
             raise result
         return result
 
-    async def run_some(self, cases: Sequence[Case], *, until_failure: bool = False) -> list[RunResult]:
+    async def run_some(
+        self, cases: Sequence[Case], *, until_failure: bool = False, repeat: bool = False
+    ) -> list[RunResult]:
         self.sandbox.asked.append(len(cases))
+        self.sandbox.may_repeat = repeat
         return [await self.run(case) for case in cases[: self.sandbox.at_once]]

@@ -16,7 +16,7 @@ from sandbox.errors import JailLost
 from sandbox.types import Artefact, Compilation, Limits, Mode, Outcome, RunResult
 from sandbox.values import decode, encode
 from server.errors import RequestError
-from server.verify.code.verifier import CodeVerifier
+from server.verify.code.verifier import CodeVerifier, Options
 from tests.server.verify.code.scripted import ScriptedSandbox, ScriptedSession, ran
 
 SECRET = "27182818284"
@@ -106,10 +106,33 @@ async def test_the_verdict_does_not_depend_on_how_many_runs_come_together(at_onc
     assert (verdict.status, verdict.code.tests_passed, verdict.code.tests_run) == (pb.WRONG_ANSWER, 3, 4)
 
 
-async def test_as_many_tests_are_asked_for_again_as_have_passed() -> None:
+async def test_twice_as_many_tests_are_asked_for_as_have_passed() -> None:
     sandbox = ScriptedSandbox([ran(b"1")] * 20, at_once=99)
     await judge(sandbox, stdio=stdio(*[("", "1")] * 20))
-    assert sandbox.asked == [1, 2, 4, 8, 5]
+    assert sandbox.asked == [1, 3, 9, 7]
+
+
+async def test_what_a_shared_process_got_wrong_is_run_again() -> None:
+    results = [ran(b"1"), ran(b"0", repeated=True), ran(b"2"), ran(b"3", repeated=True)]
+    sandbox = ScriptedSandbox(results)
+    verdict = await judge(sandbox, stdio=stdio(("a", "1"), ("b", "2"), ("c", "3")))
+    assert verdict.status == pb.ACCEPTED
+    assert [case.stdin for case in sandbox.cases] == [b"a", b"b", b"b", b"c"]
+
+
+async def test_what_a_fork_got_wrong_as_well_is_wrong() -> None:
+    results = [ran(b"1"), ran(b"0", repeated=True), ran(b"5")]
+    verdict = await judge(ScriptedSandbox(results), explain=True, stdio=stdio(("a", "1"), ("b", "2")))
+    assert verdict.status == pb.WRONG_ANSWER
+    assert "5" in str(verdict.code.cases[1])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_an_operator_may_want_a_process_for_each_test(shared: bool) -> None:
+    sandbox, code = ScriptedSandbox([ran(b"1")]), pb.CodeTask(language="python", stdio=stdio(("", "1")))
+    verifier = CodeVerifier(sandbox, Options(shared_processes=shared))
+    await verifier.verify(pb.VerifyRequest(completion=PROGRAM, code=code), code, Limits())
+    assert sandbox.may_repeat == shared
 
 
 async def test_where_every_test_has_to_run_all_are_asked_for() -> None:
