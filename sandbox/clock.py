@@ -21,16 +21,16 @@ _TICKS = os.sysconf("SC_CLK_TCK")  # of a second
 
 
 class Waits:
-    """How long this process and another one were ready to run and had no core, since they began."""
+    """How long processes were ready to run and had no core, since they began."""
 
-    def __init__(self, other: int) -> None:
+    def __init__(self, *pids: int) -> None:
         self._descriptors = []
-        for pid in (os.getpid(), other):
+        for pid in pids:
             with contextlib.suppress(OSError):  # a kernel without these statistics
                 self._descriptors.append(os.open(f"/proc/{pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC))
 
     def seconds(self) -> float:
-        """Of both together; without what has ended."""
+        """Of all together; without what has ended."""
         total = 0.0
         for descriptor in self._descriptors:
             with contextlib.suppress(OSError):
@@ -50,13 +50,16 @@ class Clock:
         self,
         limits: Limits,
         confinement: Confinement,
-        template: int,
+        template: int | None,
         waits: Waits,
         memory: Watch,
         *,
         used_before: float = 0.0,
     ) -> None:
-        """`used_before` is the CPU time in seconds that the run's process had before it."""
+        """`template` is the process that forks the run's, if there is one.
+
+        `used_before` is the CPU time in seconds that the run's own process had before it.
+        """
         self._group = memory.group
         self._limits = limits
         self._confinement = confinement
@@ -86,8 +89,9 @@ class Clock:
 
     def _ours(self) -> float:
         ours = time.process_time() if self._group.our_processes > 1 else 0.0
-        with contextlib.suppress(OSError):  # it was killed with the run
-            ours += sys_.process_cpu_seconds(self._template)
+        if self._template is not None:
+            with contextlib.suppress(OSError):  # it was killed with the run
+                ours += sys_.process_cpu_seconds(self._template)
         return ours
 
     def patience_seconds(self) -> float:

@@ -34,15 +34,17 @@ class Watch:
     """One run's memory."""
 
     def __init__(
-        self, group: Group, limits: Limits, confinement: Confinement, template: int, *, forked: bool
+        self, group: Group, limits: Limits, confinement: Confinement, template: int | None, *, forked: bool
     ) -> None:
-        """`forked`: the program runs in a fork of `template` and shares its memory, without an exec."""
+        """`forked`: the program runs in a fork of `template`, or else of this process, without an exec."""
         self.group = group
         self._limits = limits
         self._confinement = confinement
         self._template = template
         self._held_by_group = group.limits_memory
-        self._inherited_bytes = 0 if self._held_by_group or not forked else _own_bytes(template)
+        self._inherited_bytes = (
+            0 if self._held_by_group or not forked else _own_bytes(template or os.getpid())
+        )
         self._kills_before = self._kills()
         self._used_bytes = 0
         self.peak_bytes = 0

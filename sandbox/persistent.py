@@ -1,8 +1,7 @@
 """A Python program's process that takes one run after another (`sandbox.repeatable` says whose may).
 
-Between two runs it puts back what the program shares with the interpreter. What cannot be put back ends
-the process, and whatever ends it makes the supervisor run the case again in a fork: only a run that ended
-well counts here.
+Between two runs it puts back what the program shares with the interpreter; what cannot be put back ends
+the process. `sandbox.repeating` is its supervisor.
 """
 
 from __future__ import annotations
@@ -15,16 +14,21 @@ from sandbox import streams
 from sandbox.repeatable import is_repeatable
 from sandbox.template import Job
 
-READY, NEXT = b"r", b"n"
+READY, ONCE = b"r", b"o"  # to the supervisor: the run is over, another may come; there will be one only
+NEXT = b"n"
 
 
-def may_persist(job: Job) -> bool:
-    """Whether the program's process may take more than one run."""
-    return is_repeatable(job.source) and (not job.setup or is_repeatable(job.setup))
+def staying(job: Job, namespace: dict[str, Any]) -> Process | None:
+    """This process, in which no run has begun yet; None if the program may have one run only."""
+    if is_repeatable(job.source) and (not job.setup or is_repeatable(job.setup)):
+        return Process(namespace)
+    os.write(streams.ORDERS, ONCE)
+    os.close(streams.ORDERS)
+    return None
 
 
 class Process:
-    """This one, in which no run has begun yet; `namespace` is the program's."""
+    """What a process shares with its runs, as it was before the first; `namespace` is the program's."""
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._namespace = namespace
@@ -35,24 +39,31 @@ class Process:
         self._random = sys.modules.get("random")
         self._random_state = self._random.getstate() if self._random is not None else None
 
-    def renew(self) -> None:
-        """Everything as before the first run. Raises OSError or ValueError where that cannot be."""
+    def renew(self) -> bool:
+        """Makes everything as before the first run; False where that cannot be."""
+        try:
+            return self._put_back()
+        except (OSError, ValueError):  # a stream that is closed, or taken apart
+            return False
+
+    def _put_back(self) -> bool:
         for spare, place in self._spare:
             os.dup2(spare, place)
         standard: tuple[Any, Any, Any] = _rewound(), sys.__stdout__, sys.__stderr__
         if any(stream.closed for stream in standard):
-            raise ValueError("a stream is closed for good")
+            return False
         sys.stdin, sys.stdout, sys.stderr = standard
         sys.setrecursionlimit(self._recursion_limit)
         sys.set_int_max_str_digits(self._most_digits)
         if self._random is not None:
             self._random.setstate(self._random_state)
         self._namespace.update(self._names)
+        return True
 
     def wait(self) -> None:
         """Reports that the run is over, and returns when there is another; ends if there is none."""
-        os.write(streams.RELAY, READY)
-        if os.read(streams.RELAY, 1) != NEXT:
+        os.write(streams.ORDERS, READY)
+        if os.read(streams.ORDERS, 1) != NEXT:
             os._exit(0)
 
 

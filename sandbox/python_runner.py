@@ -71,20 +71,15 @@ def execute(brief: Brief) -> NoReturn:
         code = _code(own.job)
         os.close(streams.CODE)
     gc.enable()
-    process = _persisting(own.job, main) if own.persists else None
+    process = persistent.staying(own.job, main.__dict__) if own.stays else None
     status = _guarded(enter, code)
-    while process is not None and status == 0 and not _has_threads_or_callbacks() and _finish(main) == 0:
-        process.renew()
+    while process is not None and status == 0 and not _has_threads_or_callbacks():
+        status = _finish(main)
+        if status or not process.renew():
+            os._exit(status)
         process.wait()
         status = _guarded(enter, code)
     _leave(main, status)
-
-
-def _persisting(job: Job, main: types.ModuleType) -> persistent.Process:
-    """This process as one that takes several runs; ends it if the program may not have such a one."""
-    if not persistent.may_persist(job):
-        os._exit(0)
-    return persistent.Process(main.__dict__)
 
 
 def _loaded() -> types.CodeType | None:
@@ -291,10 +286,13 @@ def _leave(main: types.ModuleType, status: int) -> NoReturn:
 
 
 def _finish(main: types.ModuleType) -> int:
-    """The module's objects end, and what they printed is out; 0 if all went well."""
+    """Flushes, ends the module's objects, flushes; returns the status that python3 gives where this fails."""
     status = _flush()
-    main.__dict__.clear()
-    gc.collect()
+    try:
+        main.__dict__.clear()
+        gc.collect()
+    except BaseException as error:  # noqa: BLE001 - as at interpreter exit: reported, status kept
+        _print_uncaught(error)
     return _flush() or status
 
 

@@ -2,11 +2,10 @@
 
     0 stdin   1 stdout   2 stderr   3 a call's arguments   4 the private channel out
     5 the compiled program   6 argv, where it is not the usual one   7 the template's orders
-    8 the orders of a process that takes several runs
 
-A program has the first five at most; the others are closed before it starts, but the last where the program
-was found to be harmless (`sandbox.persistent`). Whoever could still hold the far ends is dead when a run
-is over, or has put back what it held, so nothing of one run reaches the next.
+A program has the first five at most; the others are closed before it starts, but the last where it was found
+to be harmless and its process takes several runs (`sandbox.persistent`). Whoever else could still hold the
+far ends is dead when a run is over, so nothing of one run reaches the next.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from sandbox.conversation import Ends
 from sandbox.types import Mode
 
 STDERR_TAIL_BYTES = 64 << 10
-CALL, RECORD, CODE, ARGV, ORDERS, RELAY = 3, 4, 5, 6, 7, 8
-PLACES = 9
+CALL, RECORD, CODE, ARGV, ORDERS = 3, 4, 5, 6, 7
+PLACES = 8
 _CHUNK = 1 << 18
 _PARSED, _REFUSED = b"C", b"E"
 
@@ -122,7 +121,6 @@ class Streams:
         self._ends = ends
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.orders, self._template_orders = near, far
-        self.relay, self._process_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def fill(self, stdin: bytes, call: bytes, argv: bytes) -> None:
         """What the next run reads; its pipes are as a new run expects them."""
@@ -159,7 +157,6 @@ class Streams:
             self._code,
             self._argv.readable,
             self._template_orders.fileno(),
-            self._process_orders.fileno(),
         )
         for place, descriptor in enumerate(sides):
             if descriptor is None:
@@ -171,14 +168,12 @@ class Streams:
     def let_go(self) -> None:
         """In the supervisor, once the template has them: ends of a conversation must have one holder."""
         self._template_orders.close()
-        self._process_orders.close()
         if self._ends is not None:
             self._ends.close()
 
     def close(self) -> None:
         """In the supervisor, when nobody uses them any more."""
         self.orders.close()
-        self.relay.close()
         for descriptor in (*self._outputs, *(drain.descriptor for drain in self.drains), self._code):
             os.close(descriptor)
         for refill in (self._stdin, self._argv, self._call):

@@ -66,7 +66,7 @@ class Run:
 
 
 @dataclass(slots=True)
-class _End:
+class End:
     """How a run's processes ended."""
 
     status: int | None = None  # of the first one; None if it had to be killed
@@ -80,8 +80,11 @@ class _End:
 
 
 @dataclass(slots=True)
-class _Template:
-    """A living template, and what its programs are connected to."""
+class Template:
+    """A living template, and what its programs are connected to.
+
+    With a `pidfd` it is the program's own process instead, which its supervisor reaps (`sandbox.repeating`).
+    """
 
     pid: int
     streams: Streams
@@ -89,6 +92,13 @@ class _Template:
     waits: Waits
     drains: dict[int, Drain] = field(default_factory=dict)
     runs: int = 0
+    pidfd: int | None = None
+    ready: bool = False  # such a process has said that its run is over and that it can take another
+
+    @property
+    def forking_pid(self) -> int | None:
+        """Whose work is not the program's; None if there is only the program."""
+        return self.pid if self.pidfd is None else None
 
 
 def limit_group(group: Group, limits: Limits) -> None:
@@ -116,7 +126,7 @@ class Supervisor:
         self._group = group
         self._confinement = confinement
         self._connection = connection
-        self._template: _Template | None = None
+        self._template: Template | None = None
         self._code = b""
         self._baseline_bytes = 0
         self._memory: Watch  # made anew for each run
@@ -130,21 +140,26 @@ class Supervisor:
         living.runs += 1
         living.streams.fill(stdin, call, json.dumps(argv).encode() if argv else b"")
         self._prepare_group(living)
-        clock = Clock(self._limits, self._confinement, living.pid, living.waits, self._memory)
+        clock = Clock(self._limits, self._confinement, living.forking_pid, living.waits, self._memory)
         living.streams.orders.send(template.OTHER_ARGV if argv else template.USUAL)
         stopped = self._watch(living, clock)
+        return self._over(living, clock, stopped, once=ends is not None)
+
+    def _over(self, living: Template, clock: Clock, stopped: Outcome | None, *, once: bool = False) -> Run:
+        """What a run did; whatever cannot serve another one is ended."""
         end = self._end(living, stopped)
         if end.alone and self._others(living):
             end.alone = False
-        if not end.alone or ends is not None:
+        if not end.alone or once:
             self._kill_and_reap(living, end)
         cpu_seconds = max(end.cpu_seconds, clock.group_cpu_seconds())
         run = self._conclude(living, end, stopped, cpu_seconds, clock.wall_seconds())
-        if not end.alone or ends is not None:
+        if not end.alone or once:
             self._forget(living)
         return run
 
-    def _start(self, ends: Ends | None) -> _Template:
+    def _start(self, ends: Ends | None, *, forks: bool = True) -> Template:
+        """A new template, or with `forks` false a process that is to be the program itself."""
         plumbing = Streams(self._job.mode, self._limits.output_bytes, ends)
         if self._code:
             plumbing.put_code(self._code)
@@ -155,12 +170,15 @@ class Supervisor:
         plumbing.let_go()
         poll = select.poll()
         poll.register(plumbing.orders, select.POLLIN)
-        poll.register(plumbing.relay, select.POLLIN)
+        pidfd = None if forks else os.pidfd_open(pid)
+        if pidfd is not None:
+            poll.register(pidfd, select.POLLIN)
         poll.register(self._connection, select.POLLRDHUP)
         for drain in plumbing.drains:
             poll.register(drain.descriptor, select.POLLIN)
         drains = {drain.descriptor: drain for drain in plumbing.drains}
-        self._template = _Template(pid, plumbing, poll, Waits(pid), drains)
+        waits = Waits(os.getpid(), pid) if forks else Waits(os.getpid())
+        self._template = Template(pid, plumbing, poll, waits, drains, pidfd=pidfd)
         return self._template
 
     def _become_template(self, plumbing: Streams, *, once: bool) -> NoReturn:
@@ -182,23 +200,23 @@ class Supervisor:
             )
         )
 
-    def _prepare_group(self, living: _Template) -> None:
+    def _prepare_group(self, living: Template) -> None:
         group = self._group
         self._baseline_bytes = group.memory_bytes or 0  # our own
         group.reset_peak()
         forked = self._job.kind == "python"
-        self._memory = Watch(group, self._limits, self._confinement, living.pid, forked=forked)
+        self._memory = Watch(group, self._limits, self._confinement, living.forking_pid, forked=forked)
         self._refusals_before = group.refused_processes
 
-    def _watch(self, living: _Template, clock: Clock) -> Outcome | None:
+    def _watch(self, living: Template, clock: Clock) -> Outcome | None:
         """Drains until the first process ends; returns the limit that had to stop it, if one did."""
-        reporting = living.streams.orders.fileno(), living.streams.relay.fileno()
+        orders = living.streams.orders.fileno()
         connection = self._connection.fileno()
         while True:
             reported = False
             for descriptor, _ in living.poll.poll(max(0.0, clock.patience_seconds()) * 1000):
-                if descriptor in reporting:
-                    reported = True
+                if descriptor in (orders, living.pidfd):
+                    reported = reported or self._has_reported(living, descriptor)
                 elif descriptor == connection:
                     os._exit(0)  # the server let go of the job: the jail dies with its first process
                 else:
@@ -213,14 +231,20 @@ class Supervisor:
                     return limit
                 self._wake(living)
 
-    def _wake(self, living: _Template) -> None:
+    def _has_reported(self, living: Template, descriptor: int) -> bool:
+        """Whether what can be read there means that a run is over."""
+        return True
+
+    def _wake(self, living: Template) -> None:
         """A program of its uid can have stopped the template, which then tells us of no end."""
+        if living.forking_pid is None:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(living.pid, signal.SIGCONT)
 
-    def _end(self, living: _Template, stopped: Outcome | None) -> _End:
+    def _end(self, living: Template, stopped: Outcome | None) -> End:
         """What the template reported; without a report the processes are yet to be killed."""
-        end = _End()
+        end = End()
         if stopped is not None:
             end.alone = False
             return end
@@ -234,7 +258,7 @@ class Supervisor:
         end.add(user + system + (user_us + system_us) / 1e6, resident_kib * 1024)
         return end
 
-    def _explain(self, living: _Template, report: bytes, end: _End) -> None:
+    def _explain(self, living: Template, report: bytes, end: End) -> None:
         """The template ended, or could not confine its fork: a fault of ours, unless the program did it."""
         shares_uid = os.geteuid() != 0 or template.spawns(self._job, self._confinement)
         if not report and (shares_uid or self._memory.killed_any()):
@@ -243,14 +267,14 @@ class Supervisor:
         why = living.streams.drains[1].take().decode(errors="replace")
         raise RuntimeError(f"a run could not be set up: {why}")
 
-    def _others(self, living: _Template) -> bool:
+    def _others(self, living: Template) -> bool:
         """Whether the program left processes behind."""
         present = self._group.present_processes
         if present is not None:
             return present > self._group.our_processes
         return any(pid != living.pid for pid in self._confinement.processes())
 
-    def _kill_and_reap(self, living: _Template, end: _End) -> None:
+    def _kill_and_reap(self, living: Template, end: End) -> None:
         """Kills whatever is left, the template too, and reaps every process."""
         self._confinement.kill_all()
         while True:
@@ -258,14 +282,14 @@ class Supervisor:
                 pid, status, usage = os.wait4(-1, 0)
             except ChildProcessError:
                 return
-            if pid != living.pid:  # its usage has all the earlier runs' in it
+            if pid != living.forking_pid:  # its usage has all the earlier runs' in it
                 end.add(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
                 end.status = status if end.status is None else end.status
 
     def _conclude(
         self,
-        living: _Template,
-        end: _End,
+        living: Template,
+        end: End,
         stopped: Outcome | None,
         cpu_seconds: float,
         wall_seconds: float,
@@ -292,7 +316,7 @@ class Supervisor:
             memory_held_by=self._memory.held_by,
         )
 
-    def _learn_code(self, living: _Template) -> bytes | None:
+    def _learn_code(self, living: Template) -> bytes | None:
         """After a first run: keeps the parsed program; the parser's refusal, if it was one."""
         code, refusal = living.streams.code()
         self._code = code or b""
@@ -338,10 +362,12 @@ class Supervisor:
     def retire(self) -> None:
         """Ends the present template, if there is one, and whatever else there is."""
         if (living := self._template) is not None:
-            self._kill_and_reap(living, _End())
+            self._kill_and_reap(living, End())
             self._forget(living)
 
-    def _forget(self, living: _Template) -> None:
+    def _forget(self, living: Template) -> None:
         living.streams.close()
         living.waits.close()
+        if living.pidfd is not None:
+            os.close(living.pidfd)
         self._template = None

@@ -1,7 +1,7 @@
 """The template: the process that a jail's runs are forked from.
 
 It is a fork of the supervisor, and does nothing but fork when it is told to, wait, and
-report what it waited for; where the program is another executable and the backend allows it, it confines
+report what it waited for, unless it is told to become the program (`sandbox.repeating`); where the program is another executable and the backend allows it, it confines
 itself and spawns, which copies nothing. So neither side pays for the other's memory: what the
 supervisor writes between two runs is not copied by a fork, and what a fork shares stays
 as it was. What can be done once for all forks, it has done: it has root's uid where the
@@ -28,8 +28,8 @@ from sandbox.confinement import Confinement, Places, Step, take
 from sandbox.types import Limits, Mode
 
 T = TypeVar("T")
-# Orders. PERSIST: the fork takes further runs (`sandbox.persistent`); MOVED: the working directory is new.
-USUAL, OTHER_ARGV, PERSIST, MOVED = b"-", b"a", b"p", b"m"
+# Orders. BECOME: no fork, the template itself is to be the program; MOVED: the working directory is new.
+USUAL, OTHER_ARGV, BECOME, MOVED = b"-", b"a", b"b", b"m"
 _KEPT: list[object] = []
 UNFIT = b"!"  # a report: the fork could not be confined
 NOT_FOUND = 127  # the exit status of a shell that finds no such program
@@ -66,7 +66,7 @@ class Brief:
     has_memory_group: bool
     has_process_group: bool
     once: bool  # for a single run, whose standard streams nobody else may hold
-    persists: bool = False  # in a fork: it takes further runs
+    stays: bool = False  # in a program's process: it may take further runs (`sandbox.persistent`)
 
 
 class Become(BaseException):
@@ -105,8 +105,8 @@ def serve(brief: Brief, load: Callable[[], T | None]) -> tuple[Brief, T | None]:
     order, steps, loaded = _fork_at_orders(brief, load)
     if order == OTHER_ARGV:
         brief = replace(brief, argv=tuple(json.loads(streams.read_whole(streams.ARGV))))
-    elif order == PERSIST:
-        brief = replace(brief, persists=True)
+    elif order == BECOME:
+        brief = replace(brief, stays=True)
     try:
         take(steps)
     except BaseException:  # noqa: BLE001 - a half-confined fork must never run the program
@@ -130,10 +130,11 @@ def _fork_at_orders(brief: Brief, load: Callable[[], T | None]) -> tuple[bytes, 
             continue
         if loaded is None and (loaded := load()) is not None:
             steps = _steps(brief, streams.CODE)
+        if order == BECOME:
+            first_closed = streams.ARGV if loaded is None else streams.CODE
+            return order, _steps(brief, first_closed, streams.ORDERS), loaded
         pid = fork()
         if pid == 0:
-            if order == PERSIST:
-                steps = _steps(brief, streams.CODE, streams.RELAY)
             _KEPT.append(steps)
             return order, steps, loaded
         if brief.once:

@@ -156,7 +156,11 @@ async def test_a_program_that_reaches_further_has_a_fork_each_time(sandbox: Sand
 async def test_arguments_are_given_to_a_fork(sandbox: Sandbox) -> None:
     source = "print(input())\n"
     results = await _runs(sandbox, Program("python", source), [Case(b"a"), Case(b"b", ("-x",)), Case(b"c")])
-    assert [result.repeated for result in results] == [False, False, True]
+    assert [(result.stdout, result.repeated) for result in results] == [
+        (b"a\n", False),
+        (b"b\n", False),
+        (b"c\n", False),
+    ]
 
 
 async def test_more_runs_than_a_process_takes(sandbox: Sandbox) -> None:
