@@ -1,13 +1,13 @@
 """The template: the process that a jail's runs are forked from.
 
 It is a fork of the supervisor, and does nothing but fork when it is told to, wait, and
-report what it waited for, unless it is told to become the program (`sandbox.repeating`); where the program is another executable and the backend allows it, it confines
-itself and spawns, which copies nothing. So neither side pays for the other's memory: what the
-supervisor writes between two runs is not copied by a fork, and what a fork shares stays
-as it was. What can be done once for all forks, it has done: it has root's uid where the
-jail has, holds the program's descriptors in their places, stands in its working
-directory, and has unwound to the interpreter's top: a run begins with an empty stack,
-as under a plain interpreter.
+report what it waited for, unless it is told to become the program (`sandbox.repeating`);
+where the program is another executable and the backend allows it, it confines itself and spawns,
+which copies nothing. So neither side pays for the other's memory: what the supervisor writes
+between two runs is not copied by a fork, and what a fork shares stays as it was. What can be
+done once for all forks, it has done: it has root's uid where the jail has, holds the program's
+descriptors in their places, stands in its working directory, and has unwound to the
+interpreter's top: a run begins with an empty stack, as under a plain interpreter.
 """
 
 from __future__ import annotations
