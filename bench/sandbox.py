@@ -47,6 +47,7 @@ int main() { long long x; while (std::cin >> x) std::cout << x * 2 << '\\n'; }
 STDIN = "".join(f"{n}\n" for n in range(20))
 WANTED = "".join(f"{2 * n}\n" for n in range(20))
 SMALL = Submission(DOUBLES, ((STDIN, WANTED),) * TESTS)
+FORKED = Submission(f"import gc\n{DOUBLES}", SMALL.tests)  # a module with which no process takes several runs
 LIMITS = Limits(cpu_seconds=10.0, wall_seconds=60.0)
 MOST_REAL = 12  # programs
 MOST_REAL_SECONDS = 0.1  # of CPU time for a test of a program that counts as small
@@ -163,9 +164,10 @@ class Bench:
 
     async def compare_python_tests(self) -> list[Row]:
         """Twenty tests, one by one, and what the jail itself is of it."""
-        bare_, ours, one = await self._least(
+        bare_, ours, forked, one = await self._least(
             lambda: _now(bare.python([SMALL])),
             lambda: self._judged(distinct(SMALL, self._submissions)),
+            lambda: self._judged(distinct(FORKED, self._submissions)),
             lambda: self._judged(distinct(first_tests(SMALL, 1), self._submissions)),
         )
         fork, opened, wrapped = await self._least(
@@ -173,11 +175,13 @@ class Bench:
             lambda: self._opened(4 * self._submissions),
             lambda: _now(bare.bubblewrap(20) if shutil.which("bwrap") else float("nan")),
         )
-        further = (ours - one) / (TESTS - 1)
-        what = f"Python, {TESTS} tests of a small program"
+        further, of_forked = ((all_ - one) / (TESTS - 1) for all_ in (ours, forked))
+        what, warmed = f"Python, {TESTS} tests of a small program", "a bare fork of the warmed interpreter"
         return [
             _row(what, "a bare `python3 -S` per test", ours, bare_),
-            _row("a further test of it", "a bare fork of the warmed interpreter", further, fork),
+            _row("a further test of it", warmed, further, fork),
+            _row(f"{what} that has a fork for each", "a bare `python3 -S` per test", forked, bare_),
+            _row("a further test of that", warmed, of_forked, fork),
             _row("a jail opened and closed", "bubblewrap around `true`", opened, wrapped),
         ]
 
