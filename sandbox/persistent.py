@@ -19,8 +19,11 @@ NEXT = b"n"
 
 
 def staying(job: Job, namespace: dict[str, Any]) -> Process | None:
-    """This process, in which no run has begun yet; None if the program may have one run only."""
-    if is_repeatable(job.source) and (not job.setup or is_repeatable(job.setup)):
+    """This process, in which no run has begun yet; None if the program may have one run only.
+
+    `job.setup` is not looked at: it is the caller's, not the program's, and runs anew each time.
+    """
+    if is_repeatable(job.source):
         return Process(namespace)
     os.write(streams.ORDERS, ONCE)
     os.close(streams.ORDERS)

@@ -92,6 +92,16 @@ async def test_calls_follow_one_another(sandbox: Sandbox) -> None:
     assert [result.repeated for result in results] == [False, True, True, True]
 
 
+async def test_the_callers_setup_runs_anew_each_time(sandbox: Sandbox) -> None:
+    program = Program("python", "print(len(seen))\nseen.append(1)\n", setup="import inspect\nseen = []\n")
+    results = await _runs(sandbox, program, [Case()] * 3)
+    assert [(result.stdout, result.repeated) for result in results] == [
+        (b"0\n", False),
+        (b"0\n", True),
+        (b"0\n", True),
+    ]
+
+
 async def test_a_run_that_fails_is_seen_in_a_fork(sandbox: Sandbox) -> None:
     source = "n = int(input())\nprint(1 // n)\n"
     results = await _runs(
