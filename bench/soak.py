@@ -51,6 +51,7 @@ _ORDINARY = (
     ("python", "import os\nwhile True: os.fork()", Outcome.PROCESS_LIMIT),
     ("cpp", '#include <cstdio>\nint main() { int n; scanf("%d", &n); printf("%d", 2 * n); }', Outcome.OK),
 )
+_TESTS = 3  # of an ordinary submission
 # Entries that wait rather than work, or compile for seconds each time, would be most of the soak's time.
 _SLOW_LANGUAGES = ("java", "go", "javascript")
 MOST_GROWTH = 0.05
@@ -104,10 +105,15 @@ class Soak:
             self.wrong.append(f"{source[:40]!r}: {result.outcome.value} instead of {expected.value}")
 
     async def _run(self, program: Program) -> RunResult:
+        """The last of its tests, asked for as a verdict asks for them."""
         artefact = (await self._box.compile(program)).artefact
         assert artefact is not None
         async with self._box.session(artefact, _LIMITS) as session:
-            return await session.run(Case(b"21\n"))
+            results = await session.run_some([Case(b"21\n")], repeat=True)
+            while len(results) < _TESTS and results[-1].outcome is Outcome.OK:
+                rest = [Case(b"21\n")] * (_TESTS - len(results))
+                results += await session.run_some(rest, until_failure=True, repeat=True)
+            return results[-1]
 
     async def _one_abuse(self, abuse: Abuse) -> None:
         try:
