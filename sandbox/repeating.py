@@ -61,7 +61,12 @@ class RepeatingSupervisor(Supervisor):
         self._used_seconds = 0.0
         clock = Clock(self._limits, self._confinement, None, living.waits, self._memory)
         living.streams.orders.send(template.BECOME)
-        return self._over(living, clock, self._watch(living, clock))
+        run = self._over(living, clock, self._watch(living, clock))
+        if run.cpu_seconds > _MOST_CPU_SECONDS:
+            self._may_stay = False  # the others will be as long: a fork is little beside them
+        if not self._may_stay or self._is_worn(living):
+            self.retire()
+        return run
 
     def _run_again(self, living: Template, stdin: bytes, call: bytes) -> Run | None:
         """In the process that waits; None if the case has to be run again in a fork."""

@@ -158,6 +158,15 @@ async def test_a_long_run_ends_the_sharing_and_counts_as_its_fork_does(sandbox: 
     ]
 
 
+async def test_a_long_first_run_means_a_fork_for_each(sandbox: Sandbox) -> None:
+    source = (
+        "import time\nend = time.process_time() + float(input())\nwhile time.process_time() < end: pass\n"
+    )
+    long = str(2 * repeating._MOST_CPU_SECONDS).encode()
+    results = await _runs(sandbox, Program("python", source), [Case(long), Case(b"0"), Case(b"0")])
+    assert [result.repeated for result in results] == [False] * 3
+
+
 async def test_a_program_that_reaches_further_has_a_fork_each_time(sandbox: Sandbox) -> None:
     source = "import gc\nprint(input())\n"
     assert await _printed(sandbox, source, "a", "b", "c") == [("a\n", False), ("b\n", False), ("c\n", False)]
