@@ -10,6 +10,7 @@ fork of its own, where the cost of the fork is little beside it.
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import replace
 from typing import Any
 
@@ -44,16 +45,18 @@ class RepeatingSupervisor(Supervisor):
         living = self._template
         if repeat and self._may_stay and not argv and ends is None:
             if living is None or living.pidfd is None:
-                return self._run_first(stdin, call)
-            if (run := self._run_again(living, stdin, call)) is not None:
+                run = self._run_first(stdin, call)
+            else:
+                run = self._run_again(living, stdin, call)
+            if run is not None:
                 return run
             self._may_stay = False
         elif living is not None and living.pidfd is not None:
             self.retire()
         return super().run(stdin, call, argv, ends)
 
-    def _run_first(self, stdin: bytes, call: bytes) -> Run:
-        """In a new process, which stays if it may."""
+    def _run_first(self, stdin: bytes, call: bytes) -> Run | None:
+        """In a new process, which stays if it may; None if somebody outside the jail has killed it."""
         self.retire()
         living = self._start(None, forks=False)
         living.streams.fill(stdin, call, b"")
@@ -61,7 +64,11 @@ class RepeatingSupervisor(Supervisor):
         self._used_seconds = 0.0
         clock = Clock(self._limits, self._confinement, None, living.waits, self._memory)
         living.streams.orders.send(template.BECOME)
-        run = self._over(living, clock, self._watch(living, clock))
+        stopped = self._watch(living, clock)
+        run = self._over(living, clock, stopped)
+        killed = stopped is None and run.signal == signal.SIGKILL and run.outcome is Outcome.RUNTIME_ERROR
+        if killed and self._may_stay:  # a program that may stay has no such call
+            return None
         if run.cpu_seconds > _MOST_CPU_SECONDS:
             self._may_stay = False  # the others will be as long: a fork is little beside them
         if not self._may_stay or self._is_worn(living):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -10,6 +14,7 @@ import pytest_asyncio
 from sandbox import backends, repeating, values
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Case, Limits, Mode, Outcome, Program, RunResult
+from tests.leaks import descendants
 from tests.sandbox.conftest import LIMITS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -110,6 +115,23 @@ async def test_a_run_that_fails_is_seen_in_a_fork(sandbox: Sandbox) -> None:
     assert [result.outcome for result in results][2] is Outcome.RUNTIME_ERROR
     assert [result.repeated for result in results] == [False, True, False, False]
     assert b"ZeroDivisionError" in results[2].stderr
+
+
+async def test_a_first_run_that_is_killed_from_outside_is_run_again(sandbox: Sandbox) -> None:
+    assert sandbox.launcher is not None
+    source = "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass\nprint(1)\n"
+    task = asyncio.create_task(_printed(sandbox, source, ""))
+    jails: list[int] = []
+    while not (inside := [pid for jail in jails for pid in descendants(jail)]):
+        await asyncio.sleep(0.01)
+        jails = [int(pid) for pid in _children(sandbox.launcher.info.pid)]
+    for pid in inside:
+        os.kill(pid, signal.SIGKILL)
+    assert await task == [("1\n", False)]
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 async def test_a_run_over_its_time_is_seen_in_a_fork(sandbox: Sandbox) -> None:

@@ -59,8 +59,8 @@ def jails(server: int) -> list[int]:
 
 
 def programs(server: int) -> list[int]:
-    templates = [pid for parent in jails(server) for pid in descendants(parent) if _parent(pid) == parent]
-    return [pid for parent in templates for pid in descendants(parent)]
+    """And what forks them, where something does."""
+    return [pid for parent in jails(server) for pid in descendants(parent)]
 
 
 def kill(pids: list[int]) -> int:
