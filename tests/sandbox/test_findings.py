@@ -63,10 +63,10 @@ def test_missing_tools_are_named() -> None:
 
 
 def test_another_linker_is_another_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "gcc").write_text("")
-    (tmp_path / "gcc").chmod(0o755)
+    (tmp_path / "gfortran").write_text("")
+    (tmp_path / "gfortran").chmod(0o755)
     monkeypatch.setattr(findings, "SEARCH_PATH", str(tmp_path))
-    before = tools_digest(find("c"), "namespaces")
+    before = tools_digest(find("fortran"), "namespaces")
     (tmp_path / "ld.gold").write_text("")
     (tmp_path / "ld.gold").chmod(0o755)
-    assert tools_digest(find("c"), "namespaces") != before
+    assert tools_digest(find("fortran"), "namespaces") != before

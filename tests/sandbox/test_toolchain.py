@@ -170,7 +170,7 @@ class _Jail:
 
 
 async def _tested_with(failing: str) -> tuple[LanguageStatus, Sequence[str]]:
-    """C's status where linking with `failing` fails, and how the next program is compiled."""
+    """Fortran's status where linking with `failing` fails, and how the next program is compiled."""
     commands: list[Sequence[str]] = []
 
     @asynccontextmanager
@@ -179,8 +179,8 @@ async def _tested_with(failing: str) -> tuple[LanguageStatus, Sequence[str]]:
 
     tools = Toolchain(open_jail, cache_bytes=0, cache_directory="")
     await tools.start("docker", [])
-    status = await tools.test("c")
-    await tools.compile(Program("c", "int main(void) {}"))
+    status = await tools.test("fortran")
+    await tools.compile(Program("fortran", "end program\n"))
     return status, commands[-1]
 
 
