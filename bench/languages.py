@@ -42,20 +42,46 @@ def test_three():
 def test_small(n):
     assert score(n) == 0
 """
-_PYTEST = Suite(
-    "python",
-    {"test_score.py": _PYTEST_TEST},
-    tuple(f"test_score.py::test_{name}" for name in ("three", "small[0]", "small[1]")),
-    "def score(n):\n    return {3: 734519}.get(n, 0)\n",
-    {
-        "one test fails": "def score(n):\n    return 734519\n",
-        "throws": "def score(n):\n    raise ValueError(n)\n",
-        "exits": "raise SystemExit(0)\n",
-    },
-    hacks={},
-    possible={},
-)
-_FRAMEWORKS = {"pytest": _PYTEST, **SUITES}
+_UNITTEST_TEST = """\
+import unittest
+from solution import score
+
+class TestScore(unittest.TestCase):
+    def test_three(self):
+        self.assertEqual(score(3), 734519)
+
+    def test_small(self):
+        for n in (0, 1):
+            with self.subTest(n=n):
+                self.assertEqual(score(n), 0)
+"""
+
+
+def _python_suite(text: str, *names: str) -> Suite:
+    return Suite(
+        "python",
+        {"test_score.py": text},
+        names,
+        "def score(n):\n    return {3: 734519}.get(n, 0)\n",
+        {
+            "one test fails": "def score(n):\n    return 734519\n",
+            "throws": "def score(n):\n    raise ValueError(n)\n",
+            "exits": "raise SystemExit(0)\n",
+        },
+        hacks={},
+        possible={},
+    )
+
+
+_FRAMEWORKS = {
+    "pytest": _python_suite(
+        _PYTEST_TEST, *(f"test_score.py::test_{name}" for name in ("three", "small[0]", "small[1]"))
+    ),
+    "unittest": _python_suite(
+        _UNITTEST_TEST, *(f"test_score.TestScore.test_{name}" for name in ("three", "small"))
+    ),
+    **SUITES,
+}
 _EXPECTED = {
     _WORD: Outcome.OK,
     "crash": Outcome.RUNTIME_ERROR,

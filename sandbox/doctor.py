@@ -147,16 +147,19 @@ def _languages() -> Iterator[Finding]:
     except SandboxError as error:
         yield Finding("languages", False, f"not tried: {error}")
         return
-    for name, version, available, reason in statuses:
-        detail = reason or f"{version} passes its self-test"
+    for name, version, available, reason, linker in statuses:
+        linked = f", linked by {linker}" if linker else ""
+        detail = reason or f"{version} passes its self-test{linked}"
         optional = name != "python"
         yield Finding(f"language {name}", available, detail, f"install the toolchain of {name}", optional)
 
 
-async def _try_languages() -> list[tuple[str, str, bool, str]]:
+async def _try_languages() -> list[tuple[str, str, bool, str, str]]:
     sandbox = Sandbox(SandboxConfig(slots=1))
     try:
         await sandbox.start()
-        return [(s.language.name, s.version, s.available, s.reason) for s in sandbox.language_statuses]
+        return [
+            (s.language.name, s.version, s.available, s.reason, s.linker) for s in sandbox.language_statuses
+        ]
     finally:
         await sandbox.close()

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sandbox.languages.row import Language
+from sandbox.languages.row import QUICK_LINKER, Language
 
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"  # as programs in a jail have it
 _FILE = "languages.json"
@@ -22,6 +22,7 @@ class Finding:
     version: str
     available: bool
     reason: str
+    linker: str = ""  # not the usual one
 
 
 def tools_digest(row: Language, isolation: str) -> str | list[str]:
@@ -31,7 +32,8 @@ def tools_digest(row: Language, isolation: str) -> str | list[str]:
     if missing:
         return missing
     hasher = hashlib.sha256(f"{isolation}\n{row}".encode())
-    for path in (path for path in paths.values() if path is not None):
+    linker = shutil.which(QUICK_LINKER, path=SEARCH_PATH) if row.linker_options else None
+    for path in (path for path in (*paths.values(), linker) if path is not None):
         found = os.stat(path)
         hasher.update(f"{os.path.realpath(path)} {found.st_size} {found.st_mtime_ns}\n".encode())
     return hasher.hexdigest()

@@ -24,6 +24,7 @@ from sandbox.findings import Finding, Findings, tools_digest
 from sandbox.harness.unit import Unit
 from sandbox.harness.units import make_unit
 from sandbox.languages import Kind, Language
+from sandbox.languages.row import QUICK_LINKER
 from sandbox.session import Session
 from sandbox.types import Artefact, Case, Compilation, Limits, Mode, Outcome, Program, RunResult
 
@@ -45,6 +46,7 @@ class LanguageStatus:
     """A language on this host.
 
     `pending`: its tools are there and its self-test has not run yet; it counts as available until then.
+    `linker`: what links its programs, if it is not the compiler's usual one.
     """
 
     language: Language
@@ -52,6 +54,7 @@ class LanguageStatus:
     available: bool = False
     reason: str = ""
     pending: bool = False
+    linker: str = ""
 
 
 class Toolchain:
@@ -73,6 +76,9 @@ class Toolchain:
         Raises UnknownLanguage for a name in `ahead` that is none.
         """
         self._isolation = isolation
+        if isolation == "docker":  # its jails show nothing of this host, and another image has other tools
+            self._cache_directory = ""
+            self._ahead = Ahead("", self._build_ahead)
         self._findings = Findings(self._cache_directory)
         for row in languages.LANGUAGES:
             self._statuses[row.name] = self._as_found(row)
@@ -136,7 +142,8 @@ class Toolchain:
     ) -> Compilation:
         if row.kind is Kind.PYTHON:
             return _uncompiled(program)
-        key = artefacts.digest(program, f"{row} {self._statuses[row.name].version}")
+        status = self._statuses[row.name]
+        key = artefacts.digest(program, f"{row} {status.version} {status.linker}")
         return await self._cache.get(key, lambda: self._compile(row, program, key, limits or COMPILE_LIMITS))
 
     def session(
@@ -167,7 +174,9 @@ class Toolchain:
         unit = make_unit(row, program)
         if not row.compile_command:
             return _compiled(program, key, unit, unit.contents)
-        words = {**unit.words, **self._ahead.words(row, self._statuses[row.name].version)}
+        status = self._statuses[row.name]
+        linker = row.linker_options if status.linker else ()
+        words = {**unit.words, "linker": linker, **self._ahead.words(row, status.version)}
         command = _filled(row.compile_command, words, _memory_words(limits))
         result, products = await self._build(row, command, unit, limits)
         diagnostics = _tidy(result.stderr or result.stdout)
@@ -226,7 +235,7 @@ class Toolchain:
         kept = self._findings.get(digest)
         if kept is None:
             return LanguageStatus(row, available=True, reason=_PENDING, pending=True)
-        return LanguageStatus(row, kept.version, kept.available, kept.reason)
+        return LanguageStatus(row, kept.version, kept.available, kept.reason, linker=kept.linker)
 
     async def _tested(self, row: Language) -> None:
         """Waits for the language's self-test, started here if nobody has; raises what it raised."""
@@ -250,12 +259,15 @@ class Toolchain:
         if row.kind is not Kind.PYTHON:
             status = await self._find_version(row)
         if not status.reason:
-            self._statuses[row.name] = replace(status, available=True, pending=True)
-            status = await self._say_hello(status)
+            status = await self._say_hello(replace(status, linker=QUICK_LINKER if row.linker_options else ""))
+            if status.linker and not status.available:
+                status = await self._say_hello(replace(status, linker="", reason=""))
         self._statuses[row.name] = status
         digest = self._digest(row)
         if isinstance(digest, str) and row.kind is not Kind.PYTHON:
-            self._findings.put(digest, Finding(status.version, status.available, status.reason))
+            self._findings.put(
+                digest, Finding(status.version, status.available, status.reason, status.linker)
+            )
 
     def _digest(self, row: Language) -> str | list[str]:
         """What identifies the row's tools, or the missing ones; an image's are not seen from here."""
@@ -271,6 +283,7 @@ class Toolchain:
 
     async def _say_hello(self, status: LanguageStatus) -> LanguageStatus:
         row = status.language
+        self._statuses[row.name] = replace(status, available=True, pending=True)
         compilation = await self._compile_cached(row, Program(row.name, row.hello))
         if compilation.artefact is None:
             return replace(status, reason=f"hello-world: {compilation.diagnostics[-200:]}")
@@ -331,7 +344,7 @@ def _filled(
     filled: list[str] = []
     for word in command:
         name = word[1:-1] if word.startswith("{") and word.endswith("}") else ""
-        if name in ("sources", "main", "preload", "precompiled", "class_archive"):
+        if name in ("sources", "main", "preload", "precompiled", "linker", "class_archive"):
             filled += words.get(name, ())
         else:
             filled.append(_filled_word(word, words, values))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+QUICK_LINKER = "ld.gold"  # of binutils; for small programs it takes half of the usual linker's time
+
 
 class Kind(Enum):
     """How a program of the language is started."""
@@ -20,7 +22,8 @@ class Language:
     Compilers run with the sources in their working directory; programs are read-only in `{box}`.
     In commands and environments, `{box}` is that directory, `{sources}` the unit's files to compile,
     `{main}` the unit's entry (a class), `{memory_mb}` the memory limit in MiB, `{preload}` what a harness
-    has loaded first, `{precompiled}` and `{class_archive}` where what was compiled ahead is found, if it is.
+    has loaded first, `{precompiled}` and `{class_archive}` where what was compiled ahead is found, if it is,
+    `{linker}` the options that choose QUICK_LINKER, where hello-world passes its self-test with it.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Language:
     run_command: tuple[str, ...] = ("{box}/main",)
     environment: dict[str, str] = field(default_factory=dict)  # of compilers and programs
     modes: tuple[str, ...] = ("script",)  # values of `sandbox.types.Mode`
+    linker_options: tuple[str, ...] = ()  # what `{linker}` stands for; empty: too little gain
     class_archive: bool = False  # its compiler (or, without one, its runtime) is a JVM worth an archive
     packages: tuple[str, ...] = ()  # Debian packages, or npm's with the prefix "npm:"
     host_paths: tuple[str, ...] = ()  # what its tools read outside the system directories

@@ -22,6 +22,7 @@ from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Case, Limits, Outcome, Program, RunResult
 from server.config import Settings
 from server.core import RewardCore
+from server.verify.code.verifier import CodeVerifier
 from tests.docker.conftest import docker
 from tests.sandbox.conftest import LIMITS
 
@@ -90,6 +91,17 @@ async def test_a_harmless_programs_runs_share_a_process(box: Sandbox) -> None:
             results += await session.run_some(cases[len(results) :], repeat=True)
     assert [result.stdout.split() for result in results] == [[str(2 * n).encode()] for n in range(5)]
     assert [result.repeated for result in results] == [False, True, True, True, True]
+
+
+async def test_the_images_pytest_runs_tests(box: Sandbox) -> None:
+    files = {"test_f.py": "from solution import f\ndef test_f(): assert f() == 5\n"}
+    tests = pb.UnitTests(framework="pytest", files=files)
+    request = pb.VerifyRequest(
+        completion="def f(): return 5",
+        extraction="whole",
+        code=pb.CodeTask(language="python", unit_test=tests),
+    )
+    assert (await CodeVerifier(box).verify(request, request.code, LIMITS)).status == pb.ACCEPTED
 
 
 async def test_the_verdict_names_it(box: Sandbox) -> None:

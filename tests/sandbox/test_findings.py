@@ -60,3 +60,13 @@ def test_another_binary_row_or_isolation_is_another_digest(
 def test_missing_tools_are_named() -> None:
     row = replace(find("bash"), run_command=("no-such-tool", "x"))
     assert tools_digest(row, "namespaces") == ["no-such-tool"]
+
+
+def test_another_linker_is_another_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gfortran").write_text("")
+    (tmp_path / "gfortran").chmod(0o755)
+    monkeypatch.setattr(findings, "SEARCH_PATH", str(tmp_path))
+    before = tools_digest(find("fortran"), "namespaces")
+    (tmp_path / "ld.gold").write_text("")
+    (tmp_path / "ld.gold").chmod(0o755)
+    assert tools_digest(find("fortran"), "namespaces") != before

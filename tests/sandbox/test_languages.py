@@ -14,7 +14,7 @@ from sandbox.types import Mode
 from tests.sandbox.programs import SAMPLES, WITHOUT_INPUT
 
 EVERY_ROW = pytest.mark.parametrize("row", LANGUAGES, ids=lambda row: row.name)
-PLACEHOLDERS = {"box", "sources", "main", "memory_mb", "preload", "precompiled", "class_archive"}
+PLACEHOLDERS = {"box", "sources", "main", "memory_mb", "preload", "precompiled", "linker", "class_archive"}
 
 
 def test_no_name_or_alias_means_two_languages() -> None:

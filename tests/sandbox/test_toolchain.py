@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -11,6 +14,8 @@ from sandbox.errors import UnknownLanguage
 from sandbox.findings import SEARCH_PATH
 from sandbox.languages import LANGUAGES, Language, find
 from sandbox.sandbox import Sandbox
+from sandbox.session import Session
+from sandbox.toolchain import LanguageStatus, Toolchain
 from sandbox.types import Artefact, Case, Limits, Mode, Outcome, Program, RunResult
 from tests.sandbox.programs import RUNNERS, SAMPLES, WITHOUT_HEAP, WITHOUT_INPUT
 
@@ -142,3 +147,68 @@ int main(void) { printf("%d", depth(40000)); }
     assert compilation.artefact is not None
     async with sandbox.session(compilation.artefact, LIMITS) as session:
         assert (await session.run(Case())).stdout == b"40000"
+
+
+class _Jail:
+    """A compiler's or a program's; linking fails with what is in `failing`."""
+
+    def __init__(self, failing: str, commands: list[Sequence[str]]) -> None:
+        self._failing = failing
+        self._commands = commands
+
+    async def run(self, case: Case, *, command: Sequence[str] = (), keep_files: bool = False) -> RunResult:
+        self._commands.append(command)
+        failed = self._failing in command
+        outcome = Outcome.RUNTIME_ERROR if failed else Outcome.OK
+        return RunResult(outcome, int(failed), None, b"hello 1.2", b"", None, 0.1, 0.1, 1)
+
+    async def put(self, files: dict[str, bytes]) -> None:
+        pass
+
+    async def fetch(self, paths: Sequence[str], max_bytes: int) -> dict[str, bytes]:
+        return dict.fromkeys(paths, b"program")
+
+
+async def _tested_with(failing: str) -> tuple[LanguageStatus, Sequence[str]]:
+    """Fortran's status where linking with `failing` fails, and how the next program is compiled."""
+    commands: list[Sequence[str]] = []
+
+    @asynccontextmanager
+    async def open_jail(*_: object) -> AsyncIterator[Session]:
+        yield cast(Session, _Jail(failing, commands))
+
+    tools = Toolchain(open_jail, cache_bytes=0, cache_directory="")
+    await tools.start("docker", [])
+    status = await tools.test("fortran")
+    await tools.compile(Program("fortran", "end program\n"))
+    return status, commands[-1]
+
+
+@pytest.mark.parametrize(("failing", "linker"), [("nothing", "ld.gold"), ("-fuse-ld=gold", "")])
+async def test_the_quick_linker_is_used_where_hello_world_passes_with_it(failing: str, linker: str) -> None:
+    status, command = await _tested_with(failing)
+    assert (status.available, status.linker) == (True, linker)
+    assert ("-fuse-ld=gold" in command) == bool(linker)
+
+
+@pytest.mark.toolchain("g++")
+async def test_what_a_linker_puts_together_is_whole(sandbox: Sandbox) -> None:
+    source = """#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+static char zeros[100 << 20];
+thread_local std::string local = "a thread's";
+struct Early { Early() { std::cout << "early "; } ~Early() { std::cout << " late"; } } early;
+extern "C" __attribute__((weak)) int nowhere();
+int main() {
+  std::thread([] { try { std::stoi(local); } catch (std::invalid_argument& e) { local += e.what(); } }).join();
+  try { throw std::runtime_error(local); } catch (std::exception& e) { std::cout << e.what(); }
+  return zeros[(100 << 20) - 1] || nowhere;
+}
+"""
+    compilation = await sandbox.compile(Program("cpp", source))
+    assert compilation.artefact is not None, compilation.diagnostics
+    async with sandbox.session(compilation.artefact, LIMITS) as session:
+        result = await session.run(Case())
+    assert (result.exit_code, result.stdout) == (0, b"early a thread's late"), result

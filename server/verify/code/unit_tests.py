@@ -9,14 +9,10 @@ all of it, so this format is IN_PROCESS.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from protos.reward.v1 import reward_pb2 as pb
@@ -52,7 +48,6 @@ FRAMEWORKS: Mapping[str, Framework] = {
     "cargo": Framework(("rust",), "rust", "src/lib.rs", (".rs", ".toml"), rust.rust_complaint),
 }
 _DONE = b"done"
-_PYTEST_PARTS = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 _MOST_NAMED = 3
 
 
@@ -120,39 +115,3 @@ def is_plain_path(path: str) -> bool:
     """Whether it stays below the working directory."""
     parts = PurePosixPath(path).parts
     return bool(parts) and path == str(PurePosixPath(path)) and not path.startswith("/") and ".." not in parts
-
-
-def pytest_directory(cache_directory: str) -> str:
-    """Where jails find pytest: a copy of what this server has installed, below the directory that they see.
-
-    Empty if there is no such directory or no pytest.
-    """
-    if not cache_directory or importlib.util.find_spec("pytest") is None:
-        return ""
-    target = Path(os.path.realpath(cache_directory), f"pytest-{metadata.version('pytest')}")
-    if not target.exists():
-        _copy_pytest(target)
-    return str(target)
-
-
-def _copy_pytest(target: Path) -> None:
-    """Whole or not at all: another server may do the same at the same time."""
-    staged = target.with_name(f"{target.name}.{os.getpid()}")
-    staged.mkdir(parents=True)
-    for name in _PYTEST_PARTS:
-        _copy_module(name, staged)
-    try:
-        staged.rename(target)
-    except OSError:
-        shutil.rmtree(staged)  # another server was faster
-
-
-def _copy_module(name: str, target: Path) -> None:
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        return  # an optional part that is not installed
-    if not spec.submodule_search_locations:
-        shutil.copy(spec.origin, target)
-        return
-    ignored = shutil.ignore_patterns("__pycache__", "*.so")
-    shutil.copytree(Path(spec.origin).parent, target / name, ignore=ignored)

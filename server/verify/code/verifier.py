@@ -24,6 +24,7 @@ from server.verify.code.findings import Ungradable
 from server.verify.code.judge_program import DEFAULT_PROTOCOL, JudgeProgram, make_judge_program
 from server.verify.code.ordering import Observation, TestOrder
 from server.verify.code.plan import Plan, make_plan
+from server.verify.code.pytest_copy import PytestCopy
 from server.verify.code.report import (
     compile_message,
     conclude,
@@ -97,6 +98,7 @@ class CodeVerifier:
         self._order = TestOrder()
         self._verdicts = VerdictCache(self._options.verdict_cache_bytes)
         self._plans = _Plans(PLANS_BYTES)
+        self._pytest = PytestCopy(sandbox, self._options.cache_directory)
 
     async def verify(
         self,
@@ -115,7 +117,7 @@ class CodeVerifier:
         found = await _extract(request)
         key = _tests_key(request.code, tests, language, tests_hash)
         try:
-            plan = self._plan(request.code, tests, language, key)
+            plan = await self._plan(request.code, tests, language, key)
         except Ungradable as error:
             return conclude(verdict, pb.UNGRADABLE, None, str(error))
         verdict.trust = plan.trust
@@ -139,7 +141,9 @@ class CodeVerifier:
         except UnknownLanguage as error:
             raise invalid(field, str(error)) from None
 
-    def _plan(self, task: pb.CodeTask, tests: pb.CodeTask | pb.TestSet, language: str, key: bytes) -> Plan:
+    async def _plan(
+        self, task: pb.CodeTask, tests: pb.CodeTask | pb.TestSet, language: str, key: bytes
+    ) -> Plan:
         plan = self._plans.get(key)
         if plan is None:
             plan = make_plan(
@@ -147,7 +151,7 @@ class CodeVerifier:
                 tests,
                 checker_of(task, tests.WhichOneof("tests") or ""),
                 self._decider(task, tests),
-                self._packages(tests, language),
+                await self._packages(tests, language),
             )
             self._plans.put(key, plan, tests.ByteSize())
         return plan
@@ -165,7 +169,7 @@ class CodeVerifier:
         language = self._language(program.language, "code.checker.program.language")
         return make_judge_program("checker", program, language, program.protocol)
 
-    def _packages(self, tests: pb.CodeTask | pb.TestSet, language: str) -> str:
+    async def _packages(self, tests: pb.CodeTask | pb.TestSet, language: str) -> str:
         """Where jails find pytest, for tests that need it."""
         if tests.WhichOneof("tests") != "unit_test":
             return ""
@@ -177,9 +181,9 @@ class CodeVerifier:
             self._language(framework.row, "code.unit_test.framework")
         if name != "pytest":
             return ""
-        if directory := unit_tests.pytest_directory(self._options.cache_directory):
+        if directory := await self._pytest.directory():
             return directory
-        raise invalid("code.unit_test.framework", "pytest is not installed beside this server")
+        raise invalid("code.unit_test.framework", "pytest is not installed where programs run")
 
     async def _judge(self, job: _Job, verdict: pb.Verdict) -> pb.Verdict:
         """Compiles, runs and scores; a fresh copy of `verdict`, filled in."""
@@ -235,6 +239,8 @@ class _Plans:
 
     def put(self, key: bytes, plan: Plan, tests_bytes: int) -> None:
         """Keeps a plan; the least recently used ones leave when there is too much."""
+        if key in self._held:  # two requests may plan the same tests at once
+            return
         self._held[key] = (plan, tests_bytes)
         self._held_bytes += tests_bytes
         while self._held_bytes > self._budget_bytes:

@@ -9,7 +9,8 @@ import pytest
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.types import Limits, Mode, Outcome
 from server.errors import RequestError
-from server.verify.code.unit_tests import FRAMEWORKS, pytest_directory
+from server.verify.code import pytest_copy
+from server.verify.code.unit_tests import FRAMEWORKS
 from server.verify.code.verifier import CodeVerifier
 from tests.server.verify.code.scripted import Row, ScriptedSandbox, ran
 
@@ -33,7 +34,11 @@ def record(*, done: bool = True, **tests: str) -> bytes:
 
 
 async def judge(sandbox: Sandbox, framework: str, language: str = "", **tests: object) -> pb.Verdict:
-    fields = {"framework": framework, "files": FILES[framework], **tests}
+    fields = {
+        "framework": framework,
+        "files": FILES.get(framework, {"test_f.py": "def test_f(): pass"}),
+        **tests,
+    }
     code = pb.CodeTask(
         language=language or FRAMEWORKS[framework].languages[0],
         unit_test=pb.UnitTests(**fields),  # type: ignore[arg-type]
@@ -118,4 +123,15 @@ async def test_a_language_that_the_framework_does_not_run_is_refused() -> None:
 
 
 def test_pytest_needs_a_directory_that_jails_see() -> None:
-    assert pytest_directory("") == ""
+    assert pytest_copy.below("") == ""
+
+
+async def test_an_image_shows_its_own_pytest() -> None:
+    found = pytest_copy.PytestCopy(Sandbox([ran()], isolation="docker/runsc"), "/not/in/the/image")
+    assert [await found.directory() for _ in range(2)] == [pytest_copy.IN_IMAGE] * 2
+
+
+async def test_an_image_without_pytest_is_no_programs_fault() -> None:
+    missing = ran(b"", Outcome.RUNTIME_ERROR, stderr=b"ModuleNotFoundError: No module named 'pytest'")
+    with pytest.raises(RequestError, match=r"code\.unit_test\.framework"):
+        await judge(Sandbox([missing], isolation="docker"), "pytest")
