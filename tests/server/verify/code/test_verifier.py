@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import types
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
+from sandbox import python_runner
 from sandbox.errors import JailLost
 from sandbox.types import Artefact, Compilation, Limits, Mode, Outcome, RunResult
 from sandbox.values import decode, encode
@@ -44,6 +46,16 @@ async def judge(
 
 async def judge_run(result: RunResult, **task: Any) -> pb.Verdict:
     return await judge(ScriptedSandbox([result]), **(task or {"stdio": stdio(("1", "ok"))}))
+
+
+def record_of(returned: object, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """What a jail hands over of a value that a program's `f` returns."""
+    records: list[bytes] = []
+    monkeypatch.setattr(python_runner, "_hand_over", records.append)
+    program = types.ModuleType("solution")
+    program.__dict__["f"] = lambda: returned
+    python_runner._call("f", [], program)
+    return records[0]
 
 
 async def test_accepted() -> None:
@@ -272,6 +284,26 @@ async def test_plain_asserts_are_judged_outside() -> None:
     verdict = await judge(sandbox, asserts=asserts)
     assert (verdict.status, verdict.trust) == (pb.ACCEPTED, pb.OUTSIDE)
     assert SECRET not in repr(sandbox.programs) + repr(sandbox.cases)
+
+
+@pytest.mark.parametrize(
+    ("test", "returned", "status"),
+    [
+        ("assert f(1)", {1: [2]}.items(), pb.ACCEPTED),
+        ("assert not f(1)", {1: [2]}.items(), pb.WRONG_ANSWER),
+        ("assert f(1)", {}.items(), pb.WRONG_ANSWER),
+        ("assert not f(1)", {}.items(), pb.ACCEPTED),
+        ("assert f(1) == {(1, 2)}", {1: [2]}.items(), pb.WRONG_ANSWER),
+        ("assert f(1) is True", {1: [2]}.items(), pb.WRONG_ANSWER),
+    ],
+)
+async def test_the_truth_of_items_that_no_set_can_hold_decides(
+    test: str, returned: object, status: pb.Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asserts = pb.AssertTests(tests=[test])
+    verdict = await judge_run(ran(record=record_of(returned, monkeypatch)), asserts=asserts)
+    assert (verdict.status, verdict.trust) == (status, pb.OUTSIDE)
+    assert verdict.reward == float(status == pb.ACCEPTED)
 
 
 @pytest.mark.parametrize("task", [{"stdio": stdio(("1", SECRET))}, {"call": call(([1], int(SECRET)))}])
