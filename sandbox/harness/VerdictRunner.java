@@ -27,6 +27,20 @@ final class VerdictRunner {
         Method main = Class.forName(name).getDeclaredMethod("main", String[].class);
         main.setAccessible(true);
         main.invoke(null, (Object) new String[0]);
+        if (hasAssertionsOff(main.getDeclaringClass())) {
+            throw new InvocationTargetException(new AssertionError("the tests' assertions were switched off"));
+        }
+    }
+
+    // A class that is initialised before the tests' own can do so; javac keeps what was found in this field.
+    private static boolean hasAssertionsOff(Class<?> tests) throws Exception {
+        for (Field field : tests.getDeclaredFields()) {
+            if (field.isSynthetic() && field.getName().equals("$assertionsDisabled")) {
+                field.setAccessible(true);
+                return field.getBoolean(null);
+            }
+        }
+        return false;
     }
 
     private static FileDescriptor descriptor(int number) throws Exception {

@@ -16,6 +16,12 @@ _TYPE = re.compile(
     r"\b(public\s+)?(?:(?:final|abstract|strictfp|sealed)\s+)*(?:class|interface|enum|record)\s+(\w+)"
 )
 _MAIN = re.compile(r"\bstatic\s+(?:final\s+)?void\s+main\s*\(")
+_CALLED = re.compile(r"(?<![.\w])(\w+)\s*\(")
+# What tests judge by: a type of the program's with such a name would stand before it in the tests, too.
+_JUDGING = re.compile(
+    r"Arrays|AssertionError|Boolean|Byte|Character|Collections|Double|Error|Exception|Float"
+    r"|Integer|Long|Math|Object|Objects|RuntimeException|Short|String|StringBuilder|System"
+)
 _IMPORT = re.compile(r"^[ \t]*import\s+(?:static\s+)?[\w.*]+\s*;", re.MULTILINE)
 _JUNIT_TEST = re.compile(
     r"@(?:\w+\.)*(?:Test|ParameterizedTest|RepeatedTest|TestFactory|TestTemplate|RunWith)\b"
@@ -60,7 +66,7 @@ def java_asserts(program: Program) -> Unit:
     """
     if not _TYPE.search(blanked(program.tests, JAVA)):
         return _continued(program)
-    source = f"{_one_line(program.setup)}{program.source}"
+    source = _making_way(f"{_one_line(program.setup)}{program.source}", blanked(program.tests, JAVA))
     tests_entry = _main_type(blanked(program.tests, JAVA)) or "Main"
     source = rename(source, JAVA, rf"\b{tests_entry}\b", f"Program{tests_entry}")
     code = blanked(source, JAVA)
@@ -80,16 +86,42 @@ def junit_complaint(files: Mapping[str, str]) -> str:
 
 
 def _continued(program: Program) -> Unit:
-    """Tests that go on inside the program's last class, as MultiPL-E has them."""
-    source = f"{_one_line(program.setup)}{program.source}".rstrip()
-    code = blanked(source, JAVA)
-    if depth_before(code, len(code)) == 0 and code.endswith("}"):
-        source = source[: code.rindex("}")]
-    source = f"{source}\n{program.tests}"
-    code = blanked(source, JAVA)
-    source += "\n}" * depth_before(code, len(code))
+    """Tests that go on inside a class of the program's, as MultiPL-E has them; its own main() makes way."""
+    tests = blanked(program.tests, JAVA)
+    source = _making_way(f"{_one_line(program.setup)}{program.source}".rstrip(), tests)
+    if _MAIN.search(tests):
+        source = rename(source, JAVA, r"\bmain(?=\s*\()", "programMain")
+    end = _end_of_tested(blanked(source, JAVA), tests)
+    text = f"{source[:end]}\n{program.tests}"
+    code = blanked(text, JAVA)
+    text += "\n}" * depth_before(code, len(code)) + source[end + 1 :]
+    code = blanked(text, JAVA)
     entry = package_of(code) + (_main_type(code) or "Main")
-    return _with_runner({f"{_public_type(code) or 'Main'}.java": source}, entry)
+    return _with_runner({f"{_public_type(code) or 'Main'}.java": text}, entry)
+
+
+def _end_of_tested(code: str, tests: str) -> int:
+    """Where the class ends that the tests go on in: at its closing brace, or with a text that lacks one.
+
+    It is the last one with a static method that the tests call by its name alone, or else the last.
+    """
+    if depth_before(code, len(code)) != 0 or "}" not in code:
+        return len(code)
+    names = "|".join(sorted(set(_CALLED.findall(tests))))
+    called = re.compile(rf"\bstatic\b[^;{{}}()=]*\b(?:{names})\s*\(")
+    starts = [position for position, _, _ in _types(code)] or [0]
+    parts = list(zip(starts, [*starts[1:], len(code)], strict=True))
+    start, end = next((part for part in reversed(parts) if called.search(code, *part)), parts[-1])
+    return code.rindex("}", start, end)
+
+
+def _making_way(source: str, tests: str) -> str:
+    """The program with other names for those of its types that would stand before what the tests judge by."""
+    declared = {found[2] for found in _TYPE.finditer(blanked(source, JAVA))}
+    for name in sorted(filter(_JUDGING.fullmatch, declared)):
+        if re.search(rf"\b{name}\b", tests):
+            source = rename(source, JAVA, rf"(?<![.\w]){name}\b", f"Program{name}")
+    return source
 
 
 def _with_runner(files: dict[str, str], entry: str) -> Unit:

@@ -128,6 +128,20 @@ async def test_a_failed_java_assertion_is_named_on_stderr(sandbox: Sandbox) -> N
     assert b"\nAssertionError" in result.stderr
 
 
+@pytest.mark.toolchain("javac", "java")
+async def test_java_assertions_that_the_program_switched_off_are_not_passed(sandbox: Sandbox) -> None:
+    off = "static { ClassLoader.getSystemClassLoader().setDefaultAssertionStatus(false); }"
+    source = (
+        f"class Base {{ {off} }}\nclass Problem extends Base {{ static int twice(int x) {{ return 0; }} }}\n"
+    )
+    tests = "public static void main(String[] a) { assert(twice(2) == 4); }\n}\n"
+    compilation = await sandbox.compile(Program("java", source, Mode.ASSERTS, tests=tests))
+    assert compilation.artefact is not None, compilation.diagnostics
+    async with sandbox.session(compilation.artefact, LIMITS) as session:
+        result = await session.run(Case())
+    assert (result.exit_code, result.record) == (1, None), result
+
+
 @pytest.mark.toolchain("go")
 async def test_go_tests_that_are_none_are_not_passed(sandbox: Sandbox) -> None:
     program = Program("go", "func f() {}\n", Mode.ASSERTS, tests="func helper() {}\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sandbox.harness import golang, javascript, jvm, naming, rust
 from sandbox.types import Mode, Program
 
@@ -15,6 +17,34 @@ def test_java_tests_may_go_on_inside_the_programs_class() -> None:
         text = unit.files["Main.java"]
         assert text.count("{") == text.count("}")
         assert unit.words["main"] == ("VerdictRunner", "Problem")
+
+
+_JAVA_TESTS = "  public static void main(String[] a) { assert(twice(2) == Arrays.asList(4).get(0)); }\n}\n"
+_TWICE = "class Problem { static int twice(int x) { return x * 2; } "
+
+
+def _continued(program: str) -> str:
+    unit = jvm.java_asserts(Program("java", program, Mode.ASSERTS, tests=_JAVA_TESTS))
+    text = unit.files["Main.java"]
+    assert unit.words["main"] == ("VerdictRunner", "Problem")
+    return text
+
+
+@pytest.mark.parametrize(
+    "behind", ["", " // the end: }", "\nclass Helper { static int half(int x) { return x; } }"]
+)
+def test_java_tests_go_on_in_the_class_that_they_call(behind: str) -> None:
+    assert _continued(f"{_TWICE}}}{behind}") == f"{_TWICE}\n{_JAVA_TESTS}{behind}"
+
+
+def test_a_main_in_the_class_of_the_java_tests_makes_way() -> None:
+    assert "void programMain(String[]" in _continued(_TWICE + "public static void main(String[] b) { } }")
+
+
+def test_java_types_that_would_stand_before_what_tests_judge_by_make_way() -> None:
+    text = _continued(f"class Arrays {{ }}\nclass Objects {{ }}\n{_TWICE} java.util.Arrays all; }}")
+    assert "class ProgramArrays { }\nclass Objects { }" in text
+    assert " java.util.Arrays all;" in text
 
 
 def test_a_java_program_is_named_by_its_public_class_and_entered_at_main() -> None:
