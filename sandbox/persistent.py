@@ -21,9 +21,9 @@ NEXT = b"n"
 def staying(job: Job, namespace: dict[str, Any]) -> Process | None:
     """This process, in which no run has begun yet; None if the program may have one run only.
 
-    `job.setup` is not looked at: it is the caller's, not the program's, and runs anew each time.
+    `job.setup` is the caller's, not the program's, and runs anew each time.
     """
-    if is_repeatable(job.source):
+    if is_repeatable(job.source, job.setup):
         return Process(namespace)
     os.write(streams.ORDERS, ONCE)
     os.close(streams.ORDERS)
@@ -36,6 +36,7 @@ class Process:
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._namespace = namespace
         self._names = dict(namespace)
+        self._attributes = [_attributes(stream) for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__)]
         self._spare = [(os.dup(place), place) for place in streams.given()]
         self._recursion_limit = sys.getrecursionlimit()
         self._most_digits = sys.get_int_max_str_digits()
@@ -55,6 +56,8 @@ class Process:
         standard: tuple[Any, Any, Any] = _rewound(), sys.__stdout__, sys.__stderr__
         if any(stream.closed for stream in standard):
             return False
+        if [_attributes(stream) for stream in standard] != self._attributes:
+            return False
         sys.stdin, sys.stdout, sys.stderr = standard
         sys.setrecursionlimit(self._recursion_limit)
         sys.set_int_max_str_digits(self._most_digits)
@@ -68,6 +71,13 @@ class Process:
         os.write(streams.ORDERS, READY)
         if os.read(streams.ORDERS, 1) != NEXT:
             os._exit(0)
+
+
+def _attributes(stream: Any) -> list[dict[str, Any]]:
+    """What a program could have left on a stream's layers. Input that was opened anew has another name."""
+    buffer = stream.buffer
+    layers = [vars(layer) for layer in (stream, buffer, getattr(buffer, "raw", buffer))]
+    return [{name: value for name, value in layer.items() if name != "name"} for layer in layers]
 
 
 def _rewound() -> Any:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
+from sandbox.launcher import WARM_MODULES
 from sandbox.repeatable import MOST_SOURCE_BYTES, is_repeatable
+
+for _name in WARM_MODULES:  # as where programs run
+    importlib.import_module(_name)
 
 USUAL = {
     "reads by input": "n = int(input())\nprint(n * 2)",
@@ -21,6 +27,14 @@ USUAL = {
     "an end in the middle": "import sys\nif not input(): sys.exit()\nexit()",
     "a guard": "def main(): pass\nif __name__ == '__main__': main()",
     "a solution": "class Solution:\n def f(self, xs):\n  self.best = {}\n  self.best['a'] = 1\n  return sorted(xs)",
+    "annotations": "from typing import List, Optional\ndef f(x: List[int], y: Optional[List[str]] = None) -> bool: pass",
+    "asking for a type": "from fractions import Fraction\nx = 1\nprint(type(x) == int, isinstance(x, (Fraction, int)))",
+    "functions handed on": "import math\nfrom functools import reduce\nprint(reduce(math.gcd, map(int, '12')))",
+    "types of C handed on": "from collections import defaultdict, deque\nd = defaultdict(deque)",
+    "a data class": "from dataclasses import dataclass, field\n@dataclass\nclass A:\n x: list = field(default_factory=list)",
+    "an enumeration": "from enum import Enum, auto\nclass A(Enum):\n X = auto()",
+    "fast input": "from os import fstat, read\nprint(read(0, fstat(0).st_size))",
+    "another name for a stream": "import sys\nout = sys.stdout\nout.write('x')",
     "a base's own": "class A(list):\n def __init__(self):\n  super().__init__()",
 }
 FAR = {
@@ -51,6 +65,37 @@ FAR = {
     "a finaliser": "class A:\n def __del__(self): print(1)",
     "a stream made another": "import sys\nsys.stdout.reconfigure(line_buffering=True)",
     "a stream taken apart": "import sys\nsys.stdin.detach()",
+    "another name for a class": "import collections\nC = collections.Counter\nC.seen = 1",
+    "another name for a method": "import collections\nf = collections.Counter.most_common\nf.seen = 1",
+    "another name for a function": "from copy import deepcopy\nd = deepcopy\nd.seen = 1",
+    "a name from a star": "from collections import *\nCounter.seen = 1",
+    "a class out of a list": "import fractions\nfor c in [fractions.Fraction]: c.seen = 1",
+    "a class handed on": "from collections import Counter\ndef f(c): c.seen = 1\nf(Counter)",
+    "a class handed to a namesake": "from numbers import Number\ndef isinstance(a, b): b.seen = 1\nisinstance(1, Number)",
+    "the class of an instance": "from collections import Counter\nC = type(Counter())\nC.seen = 1",
+    "a class to compare with": "class A:\n def __eq__(self, other): other.seen = 1\ntype(1) == A()",
+    "a class of another meaning": "list = A()\ntype(1) == list",
+    "a base for a metaclass": "from numbers import Number\nclass A(Number, metaclass=lambda n, b, d: b[0]): pass",
+    "the order of bases": "from numbers import Number\nclass A(Number): pass\nA.mro()[1].seen = 1",
+    "an error's object": "from collections import Counter\ntry: Counter.x\nexcept AttributeError as e: e.obj.seen = 1",
+    "what is missing": "import math\nmath.missing",
+    "a table of a module": "import copy\ncopy.dispatch_table['seen'] = 1",
+    "a module of a module": "import statistics\nstatistics.sys.modules['seen'] = 1",
+    "a module out of a module": "from statistics import sys\nsys.modules['seen'] = 1",
+    "a class told of": "from collections.abc import Sized\nSized.register(int)",
+    "the names of a module": "from enum import IntEnum\nIntEnum._convert_('A', 'math', bool)",
+    "its own names": "globals()['__built' 'ins__'].seen = 1",
+    "a frame": "def f(): yield\nf().gi_frame.f_builtins['seen'] = 1",
+    "a traceback": "class A:\n def __exit__(self, kind, error, trace): trace.tb_frame",
+    "names in a pattern": "match print:\n case object(__self__=builtins): builtins.seen = 1",
+    "names in a format": "import string\nstring.Formatter().get_field('0.__class__', (1,), {})",
+    "text in an annotation": "from functools import singledispatch\n@singledispatch\ndef f(x): pass",
+    "names by a wrapper": "import functools\nfunctools.update_wrapper(print, len, assigned=('__self__',))",
+    "descriptors of ours": "import os\nos.read(7, 1)",
+    "descriptors by another name": "from os import read\nf = read",
+    "a class that ends as a finaliser": "class A:\n class __del__: pass",
+    "an attribute of exit": "exit.seen = 1",
+    "a stream's chunks": "import sys\ns = sys.stdin\ns._CHUNK_SIZE = 1",
     "a relative import": "from . import x",
     "no Python": "def f(:",
     "much text": "#" * (MOST_SOURCE_BYTES + 1),
@@ -65,3 +110,10 @@ def test_a_usual_program_may(source: str) -> None:
 @pytest.mark.parametrize("source", FAR.values(), ids=FAR)
 def test_a_program_that_reaches_further_may_not(source: str) -> None:
     assert not is_repeatable(source.encode())
+
+
+def test_what_a_setup_imports_is_known() -> None:
+    setup = b"import json\nfrom numbers import Number\ngetattr(json, 'loads')\n"
+    assert is_repeatable(b"class A(Number): pass", setup)
+    assert not is_repeatable(b"A = Number\nA.seen = 1", setup)
+    assert not is_repeatable(b"json.seen = 1", setup)

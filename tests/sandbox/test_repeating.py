@@ -89,6 +89,17 @@ async def test_a_run_finds_nothing_of_the_one_before(sandbox: Sandbox, source: s
     assert printed == [(printed[0][0], index > 0) for index in range(4)]
 
 
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+@pytest.mark.parametrize("layer", ["", ".buffer"])
+async def test_a_stream_that_was_given_an_attribute_ends_the_sharing(
+    sandbox: Sandbox, stream: str, layer: str
+) -> None:
+    source = f"import sys\ns = sys.{stream}{layer}\ns.seen = input()\nprint('seen' in dir(s), 2)\n"
+    source = source.replace("s.seen", "print('seen' in dir(s))\ns.seen")
+    printed = await _printed(sandbox, source, *"abc")
+    assert {text for text, _ in printed} == {"False\nTrue 2\n"}
+
+
 async def test_calls_follow_one_another(sandbox: Sandbox) -> None:
     source = "seen = []\ndef f(x):\n seen.append(x)\n return seen * 2\n"
     cases = [Case(call=values.encode([number])) for number in range(4)]
