@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import RequestError
 from server.faces.service import Passing, RewardService
-from server.tallies import Distribution, Tally
+from server.tallies import Distribution, Later, Tally
 
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LIMITS = {
@@ -81,10 +81,46 @@ class Metrics:
         self.registry.register(self.phase_seconds)
         self.registry.register(_MathCollector(math_statistics))
         self.registry.register(_CoreCollector(statistics, replays))
+        self.easy = Later(self._count_easy)  # what `verify_now` has judged
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its media type."""
+        self.easy.flush()
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+    def count_verdict(self, task: str, language: str, verdict: pb.Verdict) -> None:
+        """Counts a verdict and its phases."""
+        self.verdicts.counts[task, pb.Status.Name(verdict.status), language] += 1
+        for flag in verdict.flags:
+            self.flags.labels(flag).inc()
+        if task == "code":
+            self._count_code(verdict)
+        self._observe_phases(task, verdict.timing)
+
+    def _count_easy(self, verdict: pb.Verdict) -> None:
+        self.count_verdict("math", "", verdict)
+
+    def _count_code(self, verdict: pb.Verdict) -> None:
+        count = self.code_cache.labels
+        count("verdict", "hit" if verdict.cached else "miss").inc()
+        if verdict.cached:
+            return
+        if verdict.code.HasField("compile"):
+            count("artefact", "hit" if verdict.code.compile.cached else "miss").inc()
+        for case in verdict.code.cases:
+            if (limit := _LIMITS.get(case.status)) is not None:
+                self.limit_kills.labels(limit).inc()
+
+    def _observe_phases(self, task: str, timing: pb.Timing) -> None:
+        """What is neither waiting, compiling nor running is the check: extraction and comparison."""
+        observe = self.phase_seconds.observe
+        queue, compiling, run = timing.queue_seconds, timing.compile_seconds, timing.run_seconds
+        total = timing.total_seconds
+        observe((task, "queue"), queue)
+        observe((task, "compile"), compiling)
+        observe((task, "run"), run)
+        observe((task, "total"), total)
+        observe((task, "check"), max(0.0, total - queue - compiling - run))
 
 
 class _MathCollector:
@@ -156,7 +192,9 @@ class Measured(Passing):
         """Judges; counts the verdict and its phases."""
         with self._counted("verify"):
             verdict = await self._inner.verify(request)
-        self._count_verdict(request, verdict)
+        task = request.WhichOneof("task") or "none"
+        # A language that the core has judged is one of its table: no caller can grow the label's values.
+        self._metrics.count_verdict(task, request.code.language if task == "code" else "", verdict)
         return verdict
 
     def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
@@ -167,7 +205,7 @@ class Measured(Passing):
             self._metrics.refusals.labels("verify", error.code.name).inc()
             raise
         if verdict is not None:
-            self._count_verdict(request, verdict)
+            self._metrics.easy.add(verdict)
         return verdict
 
     async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
@@ -188,36 +226,3 @@ class Measured(Passing):
             except RequestError as error:
                 self._metrics.refusals.labels(rpc, error.code.name).inc()
                 raise
-
-    def _count_verdict(self, request: pb.VerifyRequest, verdict: pb.Verdict) -> None:
-        task = request.WhichOneof("task") or "none"
-        # A language that the core has judged is one of its table: no caller can grow the label's values.
-        language = request.code.language if task == "code" else ""
-        self._metrics.verdicts.counts[task, pb.Status.Name(verdict.status), language] += 1
-        for flag in verdict.flags:
-            self._metrics.flags.labels(flag).inc()
-        if task == "code":
-            self._count_code(verdict)
-        self._observe_phases(task, verdict.timing)
-
-    def _count_code(self, verdict: pb.Verdict) -> None:
-        count = self._metrics.code_cache.labels
-        count("verdict", "hit" if verdict.cached else "miss").inc()
-        if verdict.cached:
-            return
-        if verdict.code.HasField("compile"):
-            count("artefact", "hit" if verdict.code.compile.cached else "miss").inc()
-        for case in verdict.code.cases:
-            if (limit := _LIMITS.get(case.status)) is not None:
-                self._metrics.limit_kills.labels(limit).inc()
-
-    def _observe_phases(self, task: str, timing: pb.Timing) -> None:
-        """What is neither waiting, compiling nor running is the check: extraction and comparison."""
-        observe = self._metrics.phase_seconds.observe
-        queue, compiling, run = timing.queue_seconds, timing.compile_seconds, timing.run_seconds
-        total = timing.total_seconds
-        observe((task, "queue"), queue)
-        observe((task, "compile"), compiling)
-        observe((task, "run"), run)
-        observe((task, "total"), total)
-        observe((task, "check"), max(0.0, total - queue - compiling - run))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protos.reward.v1 import reward_pb2 as pb
+from server.tallies import Later
 
 WINDOW_SECONDS = 120
 PHASES = ("queue", "compile", "run", "total")
@@ -42,11 +43,20 @@ class Timeline:
         self._seconds: deque[_Second] = deque()
         self._totals: Counter[str] = Counter()
         self._last_work: float | None = None
+        self._easy: Later[tuple[float, str, pb.Verdict]] = Later(lambda easy: self._count_verdict(*easy))
         self.in_flight = 0
+
+    def add_easy(self, task: str, verdict: pb.Verdict) -> None:
+        """As `add_verdict`, of a verdict made at once: counted later with others, in this second."""
+        self._easy.add((self._clock(), task, verdict))
 
     def add_verdict(self, task: str, verdict: pb.Verdict) -> None:
         """Counts one verdict and its phases."""
-        second = self._work("verdicts")
+        self._easy.flush()
+        self._count_verdict(self._clock(), task, verdict)
+
+    def _count_verdict(self, now: float, task: str, verdict: pb.Verdict) -> None:
+        second = self._second("verdicts", now)
         second.statuses[task, pb.Status.Name(verdict.status)] += 1
         second.series[_series_of(verdict)] += 1
         _add_latencies(second.latencies, task, verdict.timing)
@@ -63,6 +73,7 @@ class Timeline:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as plain values: series oldest first, one number a second."""
+        self._easy.flush()
         now = self._clock()
         self._forget(int(now))
         return {
@@ -78,7 +89,10 @@ class Timeline:
         }
 
     def _work(self, kind: str) -> _Second:
-        now = self._clock()
+        self._easy.flush()  # seconds come in order
+        return self._second(kind, self._clock())
+
+    def _second(self, kind: str, now: float) -> _Second:
         self._last_work = now
         self._totals[kind] += 1
         if not self._seconds or self._seconds[-1].at != int(now):

@@ -36,7 +36,7 @@ class Watched(Passing):
             self.timeline.add_refusal(error.code.name)
             raise
         if verdict is not None:
-            self.timeline.add_verdict(request.WhichOneof("task") or "none", verdict)
+            self.timeline.add_easy(request.WhichOneof("task") or "none", verdict)
             self.recent.keep(request, verdict)
         return verdict
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.metrics import Measured, Metrics
-from server.tallies import Distribution
+from server.tallies import Distribution, Later
 from tests.server.stub_core import StubCore
 
 STATISTICS = {"cache.hit": 3, "cache.miss": 2, "cache_bytes": 100, "workers.budget_kill": 1}
@@ -101,6 +101,17 @@ def test_a_distribution_has_cumulative_buckets_that_hold_their_upper_end() -> No
         'wait_seconds_sum{phase="queue"} 7.6',
     ):
         assert line in lines
+
+
+def test_what_is_counted_later_is_kept_at_most_so_long() -> None:
+    counted: list[int] = []
+    later = Later(counted.append)
+    for item in range(Later.AT_ONCE + 1):
+        later.add(item)
+    assert counted == list(range(Later.AT_ONCE))
+    later.flush()
+    later.flush()
+    assert counted == list(range(Later.AT_ONCE + 1))
 
 
 class AtOnce(Answering):

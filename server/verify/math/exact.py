@@ -61,6 +61,8 @@ def _read_written_out(text: str) -> Number | None:
 
 
 def _read_plain(text: str) -> Number | None:
+    if text.isascii() and text.isdigit():
+        return Number(text, Fraction(int(text)), "integer")
     if not _PLAIN.fullmatch(text):
         return None
     _, _, decimals = text.partition(".")

@@ -22,10 +22,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, DecimalException
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Protocol
 
 MAX_CHARACTERS = 300
 MAX_EXPONENT = 200
+CACHED = 256  # readings kept: one comparison asks for the same several times
 IMAGINARY, EULER, PI = "i", "e", r"\pi"
 
 _TOKEN = re.compile(
@@ -103,6 +105,15 @@ def read(text: str) -> Node:
     if len(text) > MAX_CHARACTERS or _MORE_THAN_A_PRODUCT.search(text):
         raise Unread
     return _Reader(_tokens(text)).whole()
+
+
+@lru_cache(maxsize=CACHED)
+def node_of(text: str) -> Node | None:
+    """As `read`, but None where there is no reading."""
+    try:
+        return read(text)
+    except Unread:
+        return None
 
 
 def _tokens(text: str) -> list[str]:

@@ -243,6 +243,8 @@ def _match(gold: Answer, answer: Answer, algebra: Algebra) -> str | None:
     Called again for the elements of lists, tuples and sets, so that each may
     have its own name and unit.
     """
+    if isinstance(gold, Scalar) and isinstance(answer, Scalar):
+        return algebra.equal(gold, answer)  # nothing stands around either
     one, other = around(gold), around(answer)
     if one.unit and other.unit and not _units_agree(one.unit, other.unit):
         return None
@@ -397,7 +399,7 @@ def _are_alike(gold: Answer, answer: Answer) -> bool:
 def _match_matrices(gold: str, answer: str, algebra: Algebra) -> str | None:
     """A matrix and a sum or product of matrices."""
     both = r"\begin" in gold and r"\begin" in answer
-    return algebra.equal(Expression(gold, None), Expression(answer, None)) if both else None
+    return algebra.equal(Expression(gold), Expression(answer)) if both else None
 
 
 def _parts(answer: Tuple | Matrix | Ratio | Listed) -> tuple[Answer, ...]:

@@ -116,6 +116,7 @@ _MARKUP = re.compile(r"[\\$*{}%~\"'^_`]|\.\.|[<>!]=|[a-z]{4}")
 _OUTER_WRAPPER = re.compile(r"(?:\\boxed|\\fbox)?\s*\{(?P<inner>.*)\}", re.DOTALL)
 _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9.]) | (?![A-Za-z0-9.])")
 _BRACKET = re.compile(r"\\[{}]|\\[a-zA-Z]+|\\.|[\[\](){}]", re.DOTALL)
+_ANY_BRACKET = re.compile(r"[\[\](){}]|\\(?:langle|rangle|begin|end)")
 _OPENERS = frozenset({"(", "[", "{", r"\{", r"\langle", r"\begin"})
 _CLOSERS = frozenset({")", "]", "}", r"\}", r"\rangle", r"\end"})
 
@@ -138,7 +139,7 @@ def _rewritten(text: str) -> str:
 
 def compact(normalised: str) -> str:
     """The normalised text without the spaces that separate nothing: what `identical` means."""
-    return _LOOSE_SPACE.sub("", normalised)
+    return _LOOSE_SPACE.sub("", normalised) if " " in normalised else normalised
 
 
 def _without_full_stop(text: str) -> str:
@@ -169,6 +170,8 @@ def is_balanced_group(text: str, start: int) -> bool:
 
 def top_level(text: str, separators: re.Pattern[str]) -> list[str]:
     """`text` split at every match of `separators` that stands outside all brackets."""
+    if not _ANY_BRACKET.search(text):
+        return [part.strip() for part in separators.split(text)]
     parts, start = [], 0
     for found in _outside_brackets(text, separators):
         parts.append(text[start : found.start()].strip())

@@ -13,10 +13,9 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
-from server.verify.math import identities, regions
+from server.verify.math import regions
 from server.verify.math.exact import read_number
 from server.verify.math.guards import complexity_fault
-from server.verify.math.identities import Node, Unread
 from server.verify.math.latex import is_balanced_group, normalise, top_level
 from server.verify.math.policy import DEFAULT, Policy
 from server.verify.math.tree import (
@@ -48,6 +47,7 @@ _RELATION = re.compile(r"(?<![<>!:])=|<=?|>=?|\\(?:le|ge|ne|lt|gt)(?![a-zA-Z])")
 _LOGARITHM = re.compile(r"(?:\\|(?<![a-zA-Z]))log(?![a-zA-Z]|\s*_)")
 _J = re.compile(r"(?<![a-zA-Z\\])j(?![a-zA-Z])")
 
+_IN_WORDS = re.compile(r"[a-zA-Z'-]")
 _TEXT_ONLY = re.compile(r"\(?\s*(?:\\text\s*\{[^{}\\]*\}\s*)+\)?")
 _CAPITAL = re.compile(r"\(\s*[A-Z]\s*\)|[A-Z]")
 # A word of four letters is no product of variables, unless it begins with a function's name.
@@ -110,6 +110,13 @@ def _read_whole(text: str) -> Answer:
         return annotated_number
     if fault := complexity_fault(text):
         return TooComplex(text, fault)
+    return _read_words(text) or _read_composed(text, found)
+
+
+def _read_words(text: str) -> Answer | None:
+    """A text of words alone; None for mathematics."""
+    if not _IN_WORDS.search(text):
+        return None
     if _CAPITAL.fullmatch(text):
         return Choice(text)
     if number := _number_in_words(text):
@@ -118,7 +125,7 @@ def _read_whole(text: str) -> Answer:
         return _set_in_words(text) or Text(text)
     if _PROSE.fullmatch(text):
         return _set_in_words(text) or Text(text, prose=True)
-    return _set_in_words(text) or _read_composed(text, found)
+    return _set_in_words(text)
 
 
 def _number_in_words(text: str) -> Number | Infinity | None:
@@ -176,14 +183,7 @@ def read_scalar(text: str) -> Scalar:
         return number
     if infinity := _INFINITY.fullmatch(text):
         return Infinity(text, infinity["sign"] == "-")
-    return Expression(text, _node_of(text))
-
-
-def _node_of(text: str) -> Node | None:
-    try:
-        return identities.read(text)
-    except Unread:
-        return None
+    return Expression(text)
 
 
 # --- forms ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from server.verify.math.identities import IMAGINARY, Node
+from server.verify.math.identities import IMAGINARY, Node, node_of
 
 MAX_POWER_OF_TEN = 300
 
@@ -48,23 +48,28 @@ class Infinity:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Any other single value; `node` is its reading without computer algebra, None where there is none."""
+    """Any other single value."""
 
     text: str
-    node: Node | None
+
+    @property
+    def node(self) -> Node | None:
+        """Its reading without computer algebra, None where there is none; made when it is asked for."""
+        return node_of(self.text)
 
     @property
     def kind(self) -> str:
         """Polynomial, function, complex, constant, or else expression."""
-        if self.node is None:
+        node = self.node
+        if node is None:
             return "function" if _FUNCTION.search(self.text) else "expression"
-        if self.node.has_function:
+        if node.has_function:
             return "function"
-        if IMAGINARY in self.node.symbols():
+        if IMAGINARY in node.symbols():
             return "complex"
-        if self.node.is_constant:
+        if node.is_constant:
             return "constant"
-        return "polynomial" if self.node.is_polynomial else "expression"
+        return "polynomial" if node.is_polynomial else "expression"
 
 
 @dataclass(frozen=True, slots=True)

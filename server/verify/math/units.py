@@ -82,6 +82,7 @@ _ENDS_A_HALF = frozenset("mM.}")
 _BASE = re.compile(
     r"(?P<digits>\d[0-9A-Z]*)\s*_\s*(?:\{\s*)?(?:\\text\s*\{\s*)?(?P<base>\d{1,2}|ten|two|eight)\s*(?:\}\s*)*"
 )
+_ANNOTATION = re.compile(r"[a-zA-Z\\=_€£]")  # one of these is in each of them
 _POWER = r"(?P<power>\s*\^\s*(?:\{[23]\}|[23]))?$"
 _TEXT_UNIT = re.compile(r"\s*\\text\s*\{(?P<words>[a-zA-Z ./]*)\}" + _POWER)
 _BARE_UNIT = re.compile(r"(?<=[\d}])\s+(?P<words>[a-zA-Z]+(?: [a-zA-Z]+){0,2})" + _POWER)
@@ -112,6 +113,8 @@ def annotated(text: str) -> Annotated:
     Words behind a digit are a unit even if they are in no table ("12 marbles"), unless
     they change what is said ("12 or more", "12 million").
     """
+    if not _ANNOTATION.search(text):
+        return Annotated(text)
     name, value = split_name(text)
     approximate = value.startswith(r"\approx")
     value = _APPROXIMATELY.sub("", value, count=1) if approximate else value

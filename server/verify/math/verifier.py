@@ -10,7 +10,7 @@ A worker that is lost is no verdict: `WorkerLost` goes to the caller, who may tr
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from protos.reward.v1 import reward_pb2 as pb
@@ -84,7 +84,7 @@ class MathVerifier:
         kept = self._cache.find(key)
         if kept is not None:
             return _judged(request, kept, cached=True)
-        here = _judge_here(golds, answer, _policy_of(dict(request.math.policy)))
+        here = _judge_here(golds, answer, _policy_of(request.math.policy))
         if here.open_golds:
             return None
         self._cache.counts.misses += 1
@@ -167,7 +167,7 @@ def _options_of(request: pb.VerifyRequest) -> Sequence[str]:
     return options
 
 
-def _policy_of(settings: dict[str, str]) -> Policy:
+def _policy_of(settings: Mapping[str, str]) -> Policy:
     try:
         return read_policy(settings) if settings else DEFAULT
     except ValueError as fault:
@@ -204,9 +204,10 @@ def _judged(request: pb.VerifyRequest, judgement: Judgement, *, cached: bool = F
             status, message = pb.WRONG_ANSWER, f"does not equal the gold: {judgement.rule}"
     verdict = _verdict(request, status, message)
     verdict.cached = cached
-    verdict.math.gold_parsed = judgement.gold_parsed
-    verdict.math.answer_parsed = judgement.answer_parsed
-    verdict.math.rule = "unreadable_answer" if judgement.status == "unreadable_answer" else judgement.rule
+    detail = verdict.math
+    detail.gold_parsed = judgement.gold_parsed
+    detail.answer_parsed = judgement.answer_parsed
+    detail.rule = "unreadable_answer" if judgement.status == "unreadable_answer" else judgement.rule
     return verdict
 
 

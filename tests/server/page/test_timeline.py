@@ -49,6 +49,20 @@ def test_the_newest_second_stands_last(timeline: Timeline, clock: Clock) -> None
     assert timeline.snapshot()["per_second"]["accepted"][-5:] == [0, 1, 0, 0, 2]
 
 
+def test_verdicts_made_at_once_stand_in_the_seconds_in_which_they_came(
+    timeline: Timeline, clock: Clock
+) -> None:
+    timeline.add_easy("math", verdict(pb.ACCEPTED))
+    clock.now += 2
+    timeline.add_verdict("code", verdict(pb.ACCEPTED))
+    timeline.add_easy("math", verdict(pb.WRONG_ANSWER))
+    clock.now += 1
+    now = timeline.snapshot()
+    assert now["per_second"]["accepted"][-4:] == [1, 0, 1, 0]
+    assert now["per_second"]["rejected"][-4:] == [0, 0, 1, 0]
+    assert now["idle_seconds"] == 1
+
+
 def test_what_is_older_than_the_window_is_forgotten_but_stays_in_the_totals(
     timeline: Timeline, clock: Clock
 ) -> None:
