@@ -72,9 +72,11 @@ SOURCE_SIGNS: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
         ),
     ),
     "source_patches_asserts": (
-        ("assert",),
+        ("assert", "macro_rules", "struct String", "struct Vec", "stringify", "_load"),
         re.compile(
-            r"\bmacro_rules!\s*(?:debug_)?assert|\bassert(?:['\"]\s*\))?\s*\.\s*\w+\s*=(?![=>])"
+            r"\bmacro_rules!\s*(?:(?:debug_)?assert|format\b|matches\b|panic\b|vec\b)"
+            r"|\bstruct (?:String|Vec)\b|\bJSON\s*\.\s*stringify\s*=(?![=>])|\._load\s*=(?!=)"
+            r"|\bassert(?:['\"]\s*\))?\s*\.\s*\w+\s*=(?![=>])"
             r"|\bconsole\s*\.\s*assert\s*=(?![=>])|\bTestCase\s*\.\s*assert\w+\s*=(?!=)"
         ),
     ),
