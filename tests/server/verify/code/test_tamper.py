@@ -44,6 +44,8 @@ print(solve(sys.stdin.read().split()))
         ("#[derive(PartialEq)]\nstruct String;", "source_patches_asserts"),
         ("JSON.stringify = () => '';", "source_patches_asserts"),
         ("Module._load = f;", "source_patches_asserts"),
+        ("Object.assign(a, { deepEqual() {} });", "source_patches_asserts"),
+        ("Object.defineProperty(console, 'assert', { value() {} });", "source_patches_asserts"),
         ("open('/box/main.py', 'w')", "source_names_runner"),
         ("os.write(4, b'done')", "source_writes_descriptors"),
     ],
