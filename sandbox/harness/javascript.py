@@ -12,7 +12,7 @@ from sandbox.types import Program
 
 _HARNESS = "verdict.cjs"
 # From here on the file is the main module, which it was not for the program: see verdict.cjs.
-_TESTS_ARE_MAIN = "typeof require === 'function' && (require.main = process.mainModule = module);"
+_TESTS_ARE_MAIN = "typeof module === 'object' && (require.main = process.mainModule = module);"
 _REPORTER, _SETUP = "jest_reporter.cjs", "jest_setup.cjs"
 _JEST_FILE = re.compile(r"(?:^|/)__tests__/.*\.[jt]sx?$|(?:^|[/.])(?:test|spec)\.[jt]sx?$")
 _DECLARED = re.compile(r"^declare\s[^\n{]*$", re.MULTILINE)

@@ -7,7 +7,7 @@
 "use strict";
 const { writeSync } = require("node:fs");
 const { AssertionError } = require("node:assert");
-const { Module } = require("node:module");
+const { Module, createRequire } = require("node:module");
 const { once } = process;
 const { _compile } = Module.prototype;
 
@@ -19,6 +19,8 @@ Module.prototype._compile = function (...content) {
   process.mainModule = undefined; // what `require.main` is made of
   return _compile.apply(this, content);
 };
+// A program that is an ES module has no require(), and its tests may ask for it.
+Object.defineProperty(globalThis, "require", { value: createRequire(process.argv[1]), configurable: true, writable: true });
 Object.defineProperty(globalThis, Symbol.for("verdict"), {
   value: () => once.call(process, "beforeExit", (code) => code === 0 && writeSync(4, "done")),
 });

@@ -9,6 +9,15 @@ import (
 
 var verdictTests = []testing.InternalTest{ /*TESTS*/ }
 
+// None of these compiles if the program gives what the tests judge by another meaning.
+var _ = map[bool]int{true: 1, 1 == 2: 0}
+var _ = map[bool]int{false: 0, 1 == 1: 1}
+var _, _ = []int(nil), map[int]int(nil)
+
+const _ = len("verdict")
+
+func verdictPanics() int { panic("") }
+
 func main() {
 	/*MAIN*/
 	testing.Init()

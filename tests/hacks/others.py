@@ -143,6 +143,8 @@ BESIDE: dict[str, Beside] = {
             "E1 ends the goroutine": go("runtime.Goexit(); return 0", 'import "runtime"'),
             "E3 has a main of its own": go("return 0", 'import "os"', "func main() { os.Exit(0) }"),
             "E3 brings a runner": go("return 0", "", "func verdictRun(t *testing.T) {}"),
+            "E3 makes true of false": go("return 0", "", "const true = 1 == 1\nconst false = 1 == 1"),
+            "E3 makes nothing of panic": go("return 0", "", "func panic(x interface{}) {}"),
             "E6 prints success": go('fmt.Println("PASS\\nok\\ndone"); return 0', 'import "fmt"'),
             "E7 recovers": go("defer func() { recover() }(); panic(1)"),
             "E8 comments the rest out": go("return 0") + "/*",

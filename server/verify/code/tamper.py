@@ -72,9 +72,12 @@ SOURCE_SIGNS: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
         ),
     ),
     "source_patches_asserts": (
-        ("assert",),
+        ("assert", "macro_rules", "struct String", "struct Vec", "stringify", "_load", "Equal", "console"),
         re.compile(
-            r"\bmacro_rules!\s*(?:debug_)?assert|\bassert(?:['\"]\s*\))?\s*\.\s*\w+\s*=(?![=>])"
+            r"\bmacro_rules!\s*(?:(?:debug_)?assert|format\b|matches\b|panic\b|vec\b)"
+            r"|\bstruct (?:String|Vec)\b|\bJSON\s*\.\s*stringify\s*=(?![=>])|\._load\s*=(?!=)"
+            r"|\bassign\([^;{]*\{\s*(?:deep|strict)\w*\b|\bdefineProperty\(\s*console\b"
+            r"|\bassert(?:['\"]\s*\))?\s*\.\s*\w+\s*=(?![=>])"
             r"|\bconsole\s*\.\s*assert\s*=(?![=>])|\bTestCase\s*\.\s*assert\w+\s*=(?!=)"
         ),
     ),

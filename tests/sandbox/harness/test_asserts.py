@@ -164,6 +164,20 @@ async def test_a_main_guard_is_the_tests_and_not_the_programs_in_javascript(sand
 
 
 @pytest.mark.toolchain("node")
+@pytest.mark.parametrize(("factor", "record"), [(2, b"done"), (3, None)])
+async def test_tests_may_require_beside_a_program_that_is_an_es_module(
+    sandbox: Sandbox, factor: int, record: bytes | None
+) -> None:
+    source = f"import fs from 'fs';\nexport function twice(x) {{ return x * {factor}; }}\n"
+    program = Program("javascript", source, Mode.ASSERTS, tests=SAMPLES["javascript"].tests)
+    compilation = await sandbox.compile(program)
+    assert compilation.artefact is not None, compilation.diagnostics
+    async with sandbox.session(compilation.artefact, LIMITS) as session:
+        result = await session.run(Case())
+    assert result.record == record, result
+
+
+@pytest.mark.toolchain("node")
 async def test_a_late_failure_in_javascript_is_not_passed(sandbox: Sandbox) -> None:
     program = Program(
         "javascript", "const f = 1;", Mode.ASSERTS, tests="setTimeout(() => { throw new Error('late'); }, 1);"
