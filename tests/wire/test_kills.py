@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from tests.leaks import descendants
 from tests.wire.clients import HttpClient
 from tests.wire.conftest import Server, started
 
+WORKERS_SECONDS = 10**8  # a math worker's own limit is years
 WORK = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass\nprint(input())"
 
 
@@ -59,8 +61,17 @@ def jails(server: int) -> list[int]:
 
 
 def programs(server: int) -> list[int]:
-    """And what forks them, where something does."""
-    return [pid for parent in jails(server) for pid in descendants(parent)]
+    """What runs under a program's limit on CPU time: a fork of its template, or the template itself."""
+    inside = [pid for parent in jails(server) for pid in descendants(parent)]
+    return [pid for pid in inside if _cpu_limit(pid) < WORKERS_SECONDS]
+
+
+def _cpu_limit(pid: int) -> float:
+    """Seconds; infinite where there is none, or no process any more."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/limits") as file:
+        found = re.search(r"^Max cpu time +(\d+)", file.read(), re.MULTILINE)
+        return float(found.group(1)) if found else float("inf")
+    return float("inf")
 
 
 def kill(pids: list[int]) -> int:
