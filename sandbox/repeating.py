@@ -120,10 +120,17 @@ class RepeatingSupervisor(Supervisor):
         if not living.ready:
             _, status, usage = os.wait4(living.pid, 0)
             cpu_seconds = usage.ru_utime + usage.ru_stime - self._used_seconds
-            return End(status, cpu_seconds, usage.ru_maxrss * 1024, alone=False)
+            return End(status, cpu_seconds, usage.ru_maxrss * 1024, last=True)
         before, self._used_seconds = self._used_seconds, sys_.process_cpu_seconds(living.pid)
         resident_bytes = 0 if self._group.limits_memory else peak_resident_bytes(living.pid)
         return End(0, self._used_seconds - before, resident_bytes)
+
+    def _others(self, living: Template) -> bool:
+        """As the base's; of a process that has ended nothing is left to be counted."""
+        present = self._group.present_processes
+        if living.pidfd is None or living.ready or present is None:
+            return super()._others(living)
+        return present > self._group.our_processes - 1
 
     def _is_worn(self, living: Template) -> bool:
         held_bytes = (self._group.memory_bytes or 0) - self._baseline_bytes

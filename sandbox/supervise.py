@@ -73,6 +73,7 @@ class End:
     cpu_seconds: float = 0.0
     resident_bytes: int = 0
     alone: bool = True  # nothing else is left
+    last: bool = False  # what forked it, or the process itself, takes no further run
 
     def add(self, cpu_seconds: float, resident_bytes: int) -> None:
         self.cpu_seconds += cpu_seconds
@@ -154,7 +155,7 @@ class Supervisor:
             self._kill_and_reap(living, end)
         cpu_seconds = max(end.cpu_seconds, clock.group_cpu_seconds())
         run = self._conclude(living, end, stopped, cpu_seconds, clock.wall_seconds())
-        if not end.alone or once:
+        if not end.alone or once or end.last:
             self._forget(living)
         return run
 
