@@ -43,13 +43,20 @@ def test_keys_go_through_a_terminal_and_it_is_left_as_it_was(repository: Path) -
     os.write(near, b"sleep 600\r")
     while b"sleep 600\r\n" not in seen:
         seen += os.read(near, 4096)
-    while not any(_command(pid) == b"sleep\x00600\x00" for pid in descendants(process.pid)):
-        time.sleep(0.05)  # before it has the terminal to itself the key would go to the shell
-    os.write(near, b"\x03exit 5\r")  # Ctrl-C ends the sleep, not the shell and not the server
+    while not _sleeps(process.pid):
+        time.sleep(0.05)
+    while _sleeps(process.pid):  # until it has the terminal to itself the key goes to the shell
+        os.write(near, b"\x03")
+        time.sleep(0.2)
+    os.write(near, b"exit 5\r")  # Ctrl-C has ended the sleep, not the shell and not the server
     assert process.wait(60) == 5
     assert termios.tcgetattr(far) == before
     os.close(near)
     os.close(far)
+
+
+def _sleeps(root: int) -> bool:
+    return any(_command(pid) == b"sleep\x00600\x00" for pid in descendants(root))
 
 
 def _command(pid: int) -> bytes:
