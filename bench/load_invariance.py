@@ -27,9 +27,12 @@ LIMITS = Limits(cpu_seconds=0.3, wall_seconds=2.0, memory_bytes=128 << 20, proce
 # Shares of the limit. Nearer to 1 the program's own clock and the jail's differ by what starting it costs.
 SHARES = (0.2, 0.35, 0.5, 0.65, 0.8, 1.2, 1.4, 1.7, 2.0, 3.0)
 
+# Where a process has a limit on its CPU time the kernel moves this clock by ticks: many short burns would
+# each last a tick too long, so their ends are counted from the start.
 _BURN = (
     "import os, time\ndef burn(s):\n    end = time.process_time() + s\n"
     "    while time.process_time() < end: pass\n"
+    "start = time.process_time()\ndef burn_until(s):\n    while time.process_time() - start < s: pass\n"
 )
 _PYTHON = {
     "alone": _BURN + "burn({seconds})\n",
@@ -42,8 +45,8 @@ _PYTHON = {
     "threads": _BURN + "import threading\nend = time.process_time() + {seconds}\ndef work():\n"
     "    while time.process_time() < end: pass\nts = [threading.Thread(target=work) for _ in range(3)]\n"
     "for t in ts: t.start()\nfor t in ts: t.join()\n",
-    "with_pauses": _BURN + "for _ in range(5):\n    burn({seconds} / 5); time.sleep(0.02)\n",
-    "printing": _BURN + "for _ in range(20):\n    burn({seconds} / 20); print('x' * 1000)\n",
+    "with_pauses": _BURN + "for n in range(1, 6):\n    burn_until({seconds} * n / 5); time.sleep(0.02)\n",
+    "printing": _BURN + "for n in range(1, 21):\n    burn_until({seconds} * n / 20); print('x' * 1000)\n",
 }
 _CPP = """#include <cstdio>
 #include <ctime>
