@@ -23,8 +23,11 @@ def staying(job: Job, namespace: dict[str, Any]) -> Process | None:
 
     `job.setup` is the caller's, not the program's, and runs anew each time.
     """
-    if is_repeatable(job.source, job.setup):
-        return Process(namespace)
+    try:
+        if is_repeatable(job.source, job.setup):
+            return Process(namespace)
+    except Exception:  # noqa: BLE001, S110 - whatever went wrong in looking at a program is not its fault
+        pass
     os.write(streams.ORDERS, ONCE)
     os.close(streams.ORDERS)
     return None

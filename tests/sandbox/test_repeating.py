@@ -37,11 +37,8 @@ async def _runs(
 ) -> list[RunResult]:
     compilation = await sandbox.compile(program)
     assert compilation.artefact is not None
-    results: list[RunResult] = []
     async with sandbox.session(compilation.artefact, limits) as session:
-        while len(results) < len(cases):
-            results += await session.run_some(cases[len(results) :], repeat=True)
-    return results
+        return await session.run_all(cases, repeat=True)
 
 
 async def _printed(sandbox: Sandbox, source: str, *inputs: str) -> list[tuple[str, bool]]:
@@ -203,6 +200,12 @@ async def test_a_long_first_run_means_a_fork_for_each(sandbox: Sandbox) -> None:
 async def test_a_program_that_reaches_further_has_a_fork_each_time(sandbox: Sandbox) -> None:
     source = "import gc\nprint(input())\n"
     assert await _printed(sandbox, source, "a", "b", "c") == [("a\n", False), ("b\n", False), ("c\n", False)]
+
+
+async def test_a_program_that_cannot_be_looked_at_has_a_fork_each_time(sandbox: Sandbox) -> None:
+    deep = "x" + ".real" * 1500  # deeper than what looks at it can go, and still a program
+    printed = await _printed(sandbox, f"x = 7\nprint({deep})\n", "", "", "")
+    assert printed == [("7\n", False)] * 3
 
 
 async def test_arguments_are_given_to_a_fork(sandbox: Sandbox) -> None:
