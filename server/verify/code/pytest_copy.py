@@ -24,19 +24,19 @@ _PROBE = f"import sys\nsys.path.append({IN_IMAGE!r})\nimport pytest\n"
 
 
 class PytestCopy:
-    """Finds it, once where that takes a jail."""
+    """Finds it; where that takes a jail, until it was found once."""
 
     def __init__(self, sandbox: CodeSandbox, cache_directory: str) -> None:
         self._sandbox = sandbox
         self._cache_directory = cache_directory
-        self._in_image: str | None = None
+        self._in_image = ""
 
     async def directory(self) -> str:
         """Its path in jails; empty if there is none. Raises SandboxError."""
         if self._sandbox.isolation.partition("/")[0] != "docker":
             return below(self._cache_directory)
-        if self._in_image is None:
-            self._in_image = IN_IMAGE if await self._imports() else ""
+        if not self._in_image and await self._imports():
+            self._in_image = IN_IMAGE
         return self._in_image
 
     async def _imports(self) -> bool:
