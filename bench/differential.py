@@ -19,8 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sandbox.sandbox import Sandbox, SandboxConfig
-from sandbox.session import Session
-from sandbox.types import Case, Limits, Outcome, Program, RunResult
+from sandbox.types import Case, Limits, Outcome, Program
 from tests.datasets.differential import Ended, Pair, random_program, random_stdin, run_plainly
 from tests.datasets.programs import labelled
 
@@ -83,14 +82,6 @@ async def _compare(tried: Iterable[Tried]) -> list[tuple[int, int, int]]:
         await sandbox.close()
 
 
-async def _runs(session: Session, cases: Sequence[Case]) -> list[RunResult]:
-    """As a verdict's tests run: the first in a fork, the others in one process if the program may."""
-    results: list[RunResult] = []
-    while len(results) < len(cases):
-        results += await session.run_some(cases[len(results) :], repeat=True)
-    return results
-
-
 async def _jailed(sandbox: Sandbox, source: str, inputs: Sequence[bytes]) -> list[Ended | None]:
     """One jail, one run an input; None where it met its time limit.
 
@@ -99,7 +90,8 @@ async def _jailed(sandbox: Sandbox, source: str, inputs: Sequence[bytes]) -> lis
     compilation = await sandbox.compile(Program("python", source))
     assert compilation.artefact is not None
     async with sandbox.session(compilation.artefact, LIMITS) as session:
-        results = await _runs(session, [Case(stdin) for stdin in inputs])
+        # As a verdict's tests run: in one process, if the program may.
+        results = await session.run_all([Case(stdin) for stdin in inputs], repeat=True)
     return [
         None
         if found.outcome in _TOO_SLOW

@@ -46,11 +46,11 @@ class Session:
         header = {"op": "run", "until_failure": until_failure, "repeat": repeat}
         return await self._ask_runs(header, cases[: _asked_at_once(cases)])
 
-    async def run_all(self, cases: Sequence[Case]) -> list[RunResult]:
-        """Runs every case; raises JailLost."""
+    async def run_all(self, cases: Sequence[Case], *, repeat: bool = False) -> list[RunResult]:
+        """Runs every case, with `repeat` as `run_some` does; raises JailLost."""
         results: list[RunResult] = []
         while len(results) < len(cases):
-            results += await self.run_some(cases[len(results) :])
+            results += await self.run_some(cases[len(results) :], repeat=repeat)
         return results
 
     async def _ask_runs(self, header: dict[str, Any], cases: Sequence[Case]) -> list[RunResult]:

@@ -85,10 +85,9 @@ async def test_a_compiled_language(box: Sandbox) -> None:
 async def test_a_harmless_programs_runs_share_a_process(box: Sandbox) -> None:
     compilation = await box.compile(Program("python", "print(int(input()) * 2)"))
     assert compilation.artefact is not None
-    cases, results = [Case(str(number).encode()) for number in range(5)], list[RunResult]()
+    cases = [Case(str(number).encode()) for number in range(5)]
     async with box.session(compilation.artefact, LIMITS) as session:
-        while len(results) < len(cases):
-            results += await session.run_some(cases[len(results) :], repeat=True)
+        results = await session.run_all(cases, repeat=True)
     assert [result.stdout.split() for result in results] == [[str(2 * n).encode()] for n in range(5)]
     assert [result.repeated for result in results] == [False, True, True, True, True]
 

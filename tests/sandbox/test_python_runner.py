@@ -154,11 +154,8 @@ async def _runs(sandbox: Sandbox, source: str) -> list[RunResult]:
     """In a fork, and where the program may, twice more in a process that takes several runs."""
     compilation = await sandbox.compile(Program("python", source))
     assert compilation.artefact is not None
-    results: list[RunResult] = []
     async with sandbox.session(compilation.artefact, LIMITS) as session:
-        while len(results) < 3:
-            results += await session.run_some([Case(STDIN)] * (3 - len(results)), repeat=True)
-    return results
+        return await session.run_all([Case(STDIN)] * 3, repeat=True)
 
 
 async def test_arguments_are_handed_over(run: Run) -> None:

@@ -371,10 +371,9 @@ async def test_without_a_control_group_runs_that_share_a_process_are_measured_ap
         "from sandbox.sandbox import *\nfrom sandbox.types import *\n"
         "SOURCE = 'import time\\nend = time.process_time() + float(input())\\nwhile time.process_time() < end: pass'\n"
         "async def main():\n    box = Sandbox(SandboxConfig(slots=1)); await box.start()\n"
-        "    a = (await box.compile(Program('python', SOURCE))).artefact\n    runs = []\n"
+        "    a = (await box.compile(Program('python', SOURCE))).artefact\n"
         "    cases = [Case(text) for text in (b'0', b'0', b'0.03', b'0', b'0')]\n"
-        "    async with box.session(a, Limits()) as s:\n"
-        "        while len(runs) < len(cases): runs += await s.run_some(cases[len(runs):], repeat=True)\n"
+        "    async with box.session(a, Limits()) as s: runs = await s.run_all(cases, repeat=True)\n"
         "    print([r.repeated for r in runs], [r.cpu_seconds >= 0.03 for r in runs]); await box.close()\n"
         "asyncio.run(main())\n"
     )
