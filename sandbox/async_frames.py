@@ -8,33 +8,44 @@ import struct
 
 from sandbox.frames import HEAD, Frame, check_size, pack, split
 
+_LEAST_READ_BYTES, _MOST_READ_BYTES = 1 << 16, 1 << 20  # at once
+
 
 async def send(connection: socket.socket, frame: Frame) -> None:
     """Sends one frame without blocking the event loop; raises OSError if the peer is gone."""
     await asyncio.get_running_loop().sock_sendall(connection, pack(frame))
 
 
-async def receive(connection: socket.socket) -> Frame | None:
-    """Reads one frame without blocking the event loop; None at the end of the stream."""
-    head = await _receive_exactly(connection, HEAD.size)
-    if head is None:
-        return None
-    header_length, count = HEAD.unpack(head)
-    packed = await _receive_exactly(connection, check_size(4 * count)) if count else b""
-    if packed is None:
-        return None
-    lengths = struct.unpack(f"<{count}I", packed)
-    body = await _receive_exactly(connection, check_size(header_length + sum(lengths)))
-    return None if body is None else split(header_length, lengths, body)
+class FrameReader:
+    """The frames that come by a socket, most of them read at once: each read is a turn of the event loop."""
 
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._held = bytearray()
 
-async def _receive_exactly(connection: socket.socket, size: int) -> bytes | None:
-    loop = asyncio.get_running_loop()
-    buffer = bytearray(size)
-    view, done = memoryview(buffer), 0
-    while done < size:
-        count = await loop.sock_recv_into(connection, view[done:])
-        if count == 0:
+    async def read(self) -> Frame | None:
+        """The next frame, None at the end of the stream; raises OSError."""
+        if not await self._hold(HEAD.size):
             return None
-        done += count
-    return bytes(buffer)
+        header_length, count = HEAD.unpack_from(self._held)
+        start = HEAD.size + check_size(4 * count)
+        if not await self._hold(start):
+            return None
+        lengths = struct.unpack_from(f"<{count}I", self._held, HEAD.size)
+        end = start + check_size(header_length + sum(lengths))
+        if not await self._hold(end):
+            return None
+        body = bytes(self._held[start:end])
+        del self._held[:end]
+        return split(header_length, lengths, body)
+
+    async def _hold(self, size: int) -> bool:
+        """Reads until so many bytes are held; False if the stream ends before."""
+        loop = asyncio.get_running_loop()
+        while (missing := size - len(self._held)) > 0:
+            room = min(max(missing, _LEAST_READ_BYTES), _MOST_READ_BYTES)
+            read = await loop.sock_recv(self._connection, room)
+            if not read:
+                return False
+            self._held += read
+        return True

@@ -10,6 +10,7 @@ process).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from sandbox import uids
 
 V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 PREFIX = "reward-jail-"
+_numbers = itertools.count()
 _PEAK_SLACK_BYTES = 4 << 20  # a refused charge may have been for a huge page
 
 
@@ -62,7 +64,7 @@ def remove_stale(hierarchy: Hierarchy, family: str) -> bool:
     clean = True
     for directory in hierarchy.directories.values():
         for name in os.listdir(directory):
-            if name.startswith(f"{PREFIX}{family}"):
+            if name.startswith(f"{PREFIX}{family}."):
                 try:
                     os.rmdir(f"{directory}/{name}")
                 except FileNotFoundError:
@@ -73,8 +75,13 @@ def remove_stale(hierarchy: Hierarchy, family: str) -> bool:
 
 
 def family_name(part: str) -> str:
-    """Names a server's groups apart from those of servers in other containers, which may have its pid."""
-    return f"{os.getpid()}-{uids.pid_namespace():x}-{part}"
+    """A name for the groups of one sandbox: no other of this process, nor of another container's, has it."""
+    return f"{os.getpid()}-{uids.pid_namespace():x}-{part}{next(_numbers)}"
+
+
+def group_name(family: str, generation: int, slot: int) -> str:
+    """A name for the group of one jail, by its launcher and its slot there."""
+    return f"{family}.{generation}-{slot}"
 
 
 def remove_orphaned(hierarchy: Hierarchy) -> None:

@@ -30,7 +30,6 @@ from sandbox.worker_jail import WorkerSupervisor
 _MOST_FETCHED_FILES = 4096
 _MOST_FETCHED_BYTES = frames.MAX_FRAME_BYTES // 2  # in one answer
 _FETCH_CHUNK_BYTES = 1 << 18
-_ROUND_SECONDS = 0.02  # after which a round of runs begins no other: the server may need no more of them
 _ROUND_OUTPUT_BYTES = 1 << 18
 
 Handler = Callable[[bytes], bytes]
@@ -89,11 +88,12 @@ class Jail:
         if operation == "fetch":
             self._fetch(frame)
             return
-        reply = getattr(self, f"_do_{operation}")(frame)
-        self._connection.sendall(frames.pack(reply))
+        reply: Frame | None = getattr(self, f"_do_{operation}")(frame)
+        if reply is not None:
+            self._connection.sendall(frames.pack(reply))
 
-    def _do_open(self, frame: Frame) -> Frame:
-        """Takes the limits and the artefact."""
+    def _do_open(self, frame: Frame) -> None:
+        """Takes the limits and the artefact; says nothing, since the first question follows at once."""
         self._job = frame.header
         self._limits = Limits(**frame.header["limits"])
         self._confinement.mount_scratch(self._limits)
@@ -104,7 +104,6 @@ class Jail:
             _write_below(self._places.box, name, content)
         self._confinement.restrict_all_runs(self._limits)
         supervise.limit_group(self._group, self._limits)
-        return Frame({"ok": True})
 
     def _do_put(self, frame: Frame) -> Frame:
         """Places files in the working directory, owned by the program."""
@@ -163,7 +162,7 @@ class Jail:
     def _do_run(self, frame: Frame, ends: conversation.Ends | None = None) -> Frame:
         """Runs, each a fork supervised to its end: the first case, and more while they go quickly."""
         runs: list[supervise.Run] = []
-        until = time.monotonic() + _ROUND_SECONDS
+        until = time.monotonic() + frame.header.get("seconds", 0.0)
         for arguments, stdin, call in zip(
             frame.header["arguments"], frame.blobs[::2], frame.blobs[1::2], strict=True
         ):
@@ -173,7 +172,7 @@ class Jail:
             runs.append(
                 self._run(frame.header.get("command", ()), arguments, stdin, call, ends, repeat=repeat)
             )
-            if time.monotonic() > until or _is_enough(runs, frame.header):
+            if time.monotonic() >= until or _is_enough(runs, frame.header):
                 break
         blobs = [blob for run in runs for blob in (run.stdout, run.stderr, run.record or b"")]
         return Frame({"runs": [run.header() for run in runs]}, blobs)

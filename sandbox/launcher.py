@@ -58,6 +58,7 @@ class LauncherConfig:
     family: str  # names its control groups, and those of the launchers before it
     generation: int  # counts them, so that no two share a name
     slots: int  # most jails at once; each has a uid of its own
+    ready: int = 0  # jails that are set up before there is a submission for them
     cgroup_version: int = 0
     cgroup_directories: dict[str, str] = field(default_factory=dict)
     binds: tuple[str, ...] = ()  # further directories that jails see, read-only
@@ -124,7 +125,7 @@ class Launcher:
             connection.close()  # the server sees a lost jail and asks again
             return
         slot = self._free_slots.pop()
-        name = f"{self._config.family}{self._config.generation}-{slot}"
+        name = cgroups.group_name(self._config.family, self._config.generation, slot)
         try:
             group = cgroups.Group(self._hierarchy, name)
         except OSError:

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -86,6 +87,7 @@ class LauncherProcess:
         self._ready: asyncio.Future[LauncherInfo] | None = None
         self._lost = asyncio.Event()
         self._living: set[int] = set()
+        self._ready_jails: dict[int, JailChannel] = {}  # the oldest first
         self._all_ended = asyncio.Event()
         self._all_ended.set()
         self._info: LauncherInfo | None = None
@@ -103,8 +105,8 @@ class LauncherProcess:
 
     @property
     def living_jails(self) -> int:
-        """How many jails it has not yet buried."""
-        return len(self._living)
+        """How many jails it has not yet buried, but for those that still wait for a submission."""
+        return len(self._living) - len(self._ready_jails)
 
     async def start(self) -> LauncherInfo:
         """Starts the process; raises SandboxUnavailable if it cannot isolate here."""
@@ -139,6 +141,7 @@ class LauncherProcess:
         except asyncio.CancelledError:
             await self.close()
             raise
+        self._make_ready(self._config.ready)
         return self._info
 
     def _on_control(self) -> None:
@@ -160,16 +163,24 @@ class LauncherProcess:
 
     def _forget(self, job: int) -> None:
         self._living.discard(job)
+        if (unused := self._ready_jails.pop(job, None)) is not None:
+            unused.close()
         if not self._living:
             self._all_ended.set()
 
     def _on_loss(self) -> None:
         self._let_go_of_control()
         self._lost.set()
+        self._let_go_of_ready_jails()
         self._living.clear()  # the kernel kills a jail when its launcher dies
         self._all_ended.set()
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(LauncherLost("the launcher ended before it was ready"))
+
+    def _let_go_of_ready_jails(self) -> None:
+        for channel in self._ready_jails.values():
+            channel.close()
+        self._ready_jails.clear()
 
     def _let_go_of_control(self) -> None:
         if self._control is not None:
@@ -178,7 +189,23 @@ class LauncherProcess:
             self._control = None
 
     def spawn(self, limits: Limits | None = None) -> JailChannel:
-        """Asks for a jail and returns its channel; raises LauncherLost. The jail hears its limits later."""
+        """A jail's channel, of one set up ahead if there is one; raises LauncherLost.
+
+        The jail hears its limits later, and the next one is set up while this one works.
+        """
+        while True:
+            self._make_ready(self._config.ready + 1)
+            channel = self._ready_jails.pop(next(iter(self._ready_jails)))
+            if not channel.ended:
+                return channel
+            channel.close()  # somebody killed it while it waited: no submission's loss
+
+    def _make_ready(self, count: int) -> None:
+        while len(self._ready_jails) < count:
+            channel = self._order()
+            self._ready_jails[channel.job] = channel
+
+    def _order(self) -> JailChannel:
         if self._control is None:
             raise LauncherLost("the launcher has ended")
         job = next(self._ids)
@@ -205,6 +232,7 @@ class LauncherProcess:
 
     async def close(self) -> None:
         """Ends the launcher and with it every jail; returns when the process is gone."""
+        self._let_go_of_ready_jails()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._all_ended.wait(), _END_SECONDS / 2)
         self._let_go_of_control()
@@ -226,8 +254,14 @@ class JailChannel:
 
     def __init__(self, launcher: Jails, job: int, connection: socket.socket) -> None:
         self._launcher = launcher
-        self._job = job
+        self.job = job
         self._connection = connection
+        self._frames = async_frames.FrameReader(connection)
+
+    async def tell(self, frame: Frame, *, within_seconds: float) -> None:
+        """Sends a frame that has no answer; raises JailLost, after killing, if the jail does not take it."""
+        async with self._patience(within_seconds):
+            await async_frames.send(self._connection, frame)
 
     async def ask(self, frame: Frame, *, within_seconds: float) -> Frame:
         """Sends a frame and returns the answer; raises JailLost, after killing, if none comes in time."""
@@ -249,19 +283,32 @@ class JailChannel:
         return await self._hear(within_seconds)
 
     async def _hear(self, within_seconds: float, first: Frame | None = None) -> Frame:
-        try:
-            async with asyncio.timeout(within_seconds):
-                if first is not None:
-                    await async_frames.send(self._connection, first)
-                answer = await async_frames.receive(self._connection)
-        except TimeoutError as error:
-            self.kill()
-            raise JailLost(f"a jail gave no answer within {within_seconds:.0f} s") from error
-        except OSError as error:
-            raise JailLost("a jail ended before it was asked") from error
+        async with self._patience(within_seconds):
+            if first is not None:
+                await async_frames.send(self._connection, first)
+            answer = await self._frames.read()
         if answer is None:
             raise JailLost("a jail ended without an answer")
         return answer
+
+    @contextlib.asynccontextmanager
+    async def _patience(self, seconds: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            self.kill()
+            raise JailLost(f"a jail gave no answer within {seconds:.0f} s") from error
+        except OSError as error:
+            raise JailLost("a jail ended before it was asked") from error
+
+    @property
+    def ended(self) -> bool:
+        """Whether the jail has let go of its end, before any question: what it may have said is not read."""
+        try:
+            return not self._connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
 
     @property
     def lost(self) -> bool:
@@ -270,7 +317,7 @@ class JailChannel:
 
     def kill(self) -> None:
         """Kills the jail whole."""
-        self._launcher.kill(self._job)
+        self._launcher.kill(self.job)
 
     def close(self) -> None:
         """Lets go: the jail ends itself, or is killed if it is in the middle of a run."""

@@ -78,6 +78,7 @@ class Sandbox:
             cache_directory="" if self._config.isolation == "docker" else self._config.cache_directory,
         )
         self._isolation = ""
+        self._family = cgroups.family_name("programs")
         self._jails = LastingJails(
             lambda generation: make_jails(self._launcher_config(generation), self._containers())
         )
@@ -185,7 +186,7 @@ class Sandbox:
         channel = (await self._jails.get()).spawn(limits)
         self.open_jails += 1
         try:
-            await channel.ask(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
+            await channel.tell(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
             yield Session(channel, limits)
         finally:
             self.open_jails -= 1
@@ -199,10 +200,11 @@ class Sandbox:
         return LauncherConfig(
             control=-1,
             isolation=self._isolation,
-            family=cgroups.family_name("programs"),
+            family=self._family,
             generation=generation,
             # A jail's burial must not hold up the next one.
-            slots=2 * max(self.slots, self._config.jails) + 8,
+            slots=3 * max(self.slots, self._config.jails) + 8,
+            ready=self.slots,
             cgroup_version=hierarchy.version,
             cgroup_directories=hierarchy.directories,
             binds=(*interpreter_directories(), *self._config.binds, *self._toolchain.binds),

@@ -13,6 +13,7 @@ from sandbox.launcher_process import JailChannel
 from sandbox.types import Case, Limits, Outcome, RunResult
 
 GRACE_SECONDS = 60.0  # beyond a run's own wall limit, before the jail itself is given up
+ROUND_SECONDS = 0.02  # a round of runs that has taken longer begins no other
 MOST_RUNS = 64  # asked for in one round
 MOST_INPUT_BYTES = 1 << 18  # in one round, but for a single larger input
 
@@ -30,20 +31,26 @@ class Session:
         return (await self._ask_runs(header, (case,)))[0]
 
     async def run_some(
-        self, cases: Sequence[Case], *, until_failure: bool = False, repeat: bool = False
+        self,
+        cases: Sequence[Case],
+        *,
+        until_failure: bool = False,
+        repeat: bool = False,
+        seconds: float = ROUND_SECONDS,
     ) -> list[RunResult]:
-        """Runs the first case, and of those after it as many as go quickly; raises JailLost.
+        """Runs the first case, and of those after it as many as begin within `seconds`; raises JailLost.
 
         The results are those of one or more cases from the front. The jail stops when the round has taken
-        long or printed much, when the program does not compile, and with `until_failure` when a run did
-        not end well. So little is lost if a result makes the following runs needless, and quick runs share
-        the cost of asking for them.
+        so long (never above ROUND_SECONDS) or printed much, when the program does not compile, and with
+        `until_failure` when a run did not end well. So little is lost if a result makes the following runs
+        needless, and quick runs share the cost of asking for them.
 
         With `repeat` a Python program that leaves its process as it found it may have one run after
         another in it (`sandbox.repeatable`). Such results are `repeated`, and say that the run ended well:
         what did not has been run again in a fork. Who finds their output wrong asks for `run`, a fork.
         """
-        header = {"op": "run", "until_failure": until_failure, "repeat": repeat}
+        bounded = min(seconds, ROUND_SECONDS)
+        header = {"op": "run", "until_failure": until_failure, "repeat": repeat, "seconds": bounded}
         return await self._ask_runs(header, cases[: _asked_at_once(cases)])
 
     async def run_all(self, cases: Sequence[Case], *, repeat: bool = False) -> list[RunResult]:

@@ -115,6 +115,7 @@ class JailedWorkers:
         self._count = config.count or len(os.sched_getaffinity(0))
         self._queue = _Queue()
         self._serving: list[asyncio.Task[None]] = []
+        self._family = cgroups.family_name("workers")
         self._jails = LastingJails(
             lambda generation: make_jails(self._launcher_config(generation), self._containers())
         )
@@ -254,7 +255,7 @@ class JailedWorkers:
         return LauncherConfig(
             control=-1,
             isolation=backends.choose(self._config.isolation, self._config.containers.image),
-            family=cgroups.family_name("workers"),
+            family=self._family,
             generation=generation,
             slots=2 * self._count + 4,
             cgroup_version=hierarchy.version,

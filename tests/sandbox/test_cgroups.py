@@ -73,7 +73,7 @@ def test_no_hierarchy_is_no_group(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
 def test_a_real_group_comes_and_goes() -> None:
-    group = Group(REAL, f"{FAMILY}0-1")
+    group = Group(REAL, cgroups.group_name(FAMILY, 0, 1))
     group.open_files()
     assert group.limit_memory(64 << 20)
     assert group.memory_bytes == 0
@@ -84,11 +84,12 @@ def test_a_real_group_comes_and_goes() -> None:
 @pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
 def test_groups_of_a_server_that_is_gone_are_removed_and_a_living_ones_kept() -> None:
     Group(REAL, f"{GONE}-{uids.pid_namespace():x}-programs0-1")
-    living = Group(REAL, f"{cgroups.family_name('test')}0-2")
+    family = cgroups.family_name("test")
+    living = Group(REAL, cgroups.group_name(family, 0, 2))
     cgroups.remove_orphaned(REAL)
     names = [n for d in REAL.directories.values() for n in os.listdir(d)]
     assert not any(f"{GONE}-{uids.pid_namespace():x}-" in name for name in names)
-    assert any(f"{cgroups.family_name('test')}0-2" in name for name in names)
+    assert any(family in name for name in names)
     living.remove()
 
 
@@ -103,7 +104,7 @@ def test_groups_of_servers_in_other_containers_are_kept_though_their_pids_are_no
 
 @pytest.mark.skipif(REAL.version == 0, reason="no control group can be made on this machine")
 def test_what_a_killed_launcher_left_is_removed_and_nothing_else() -> None:
-    Group(REAL, f"{FAMILY}0-1")
+    Group(REAL, cgroups.group_name(FAMILY, 0, 1))
     other = Group(REAL, f"{os.getpid()}-other0-1")
     assert cgroups.remove_stale(REAL, FAMILY)
     names = [n for d in REAL.directories.values() for n in os.listdir(d)]

@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from sandbox.cgroups import PREFIX, probe
 from sandbox.errors import JailLost, LauncherLost, SandboxError, UnknownLanguage
@@ -31,6 +33,13 @@ MIX = {
     "while True: print('x' * 9999)": Outcome.OUTPUT_LIMIT,
     "def f(:": Outcome.COMPILE_ERROR,
 }
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def buried(sandbox: Sandbox) -> None:
+    """What the test before let go of is no part of what this one finds."""
+    while sandbox.unburied_jails:
+        await asyncio.sleep(0.01)
 
 
 async def _one(box: Sandbox, source: str, limits: Limits = LIMITS) -> Outcome:
@@ -69,7 +78,7 @@ async def test_a_cancelled_run_takes_its_processes_with_it() -> None:
         await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    while descendants(launcher.info.pid):
+    while _grandchildren(launcher.info.pid):
         await asyncio.sleep(0.01)
     while launcher.living_jails:
         await asyncio.sleep(0.01)
@@ -87,12 +96,27 @@ async def test_a_killed_jail_is_a_lost_jail_and_the_next_one_works(sandbox: Sand
     task = asyncio.create_task(_one(sandbox, "while True: pass", Limits(cpu_seconds=60, wall_seconds=60)))
     while not _grandchildren(launcher.info.pid):
         await asyncio.sleep(0.01)
-    for pid in descendants(launcher.info.pid):
-        with contextlib.suppress(ProcessLookupError):  # it died with the one before
-            os.kill(pid, signal.SIGKILL)
+    await _kill_all(descendants(launcher.info.pid))
     with pytest.raises(JailLost):
         await task
     assert await _one(sandbox, "print(1)") is Outcome.OK
+
+
+async def test_a_jail_that_is_killed_before_it_has_a_submission_is_nobodys_loss(sandbox: Sandbox) -> None:
+    launcher = sandbox.launcher
+    assert launcher is not None
+    while not (ready := descendants(launcher.info.pid)):
+        await asyncio.sleep(0.01)
+    await _kill_all(ready)
+    assert await _one(sandbox, "print(1)") is Outcome.OK
+
+
+async def _kill_all(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it died with the one before
+            os.kill(pid, signal.SIGKILL)
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        await asyncio.sleep(0.01)
 
 
 async def test_a_killed_launcher_is_replaced_and_its_jails_die() -> None:

@@ -7,6 +7,7 @@ the completion's output, the input and the judge's answer are files there.
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -38,9 +39,14 @@ class CodeSession(Protocol):
         """Runs the program on one case."""
 
     async def run_some(
-        self, cases: Sequence[Case], *, until_failure: bool = False, repeat: bool = False
+        self,
+        cases: Sequence[Case],
+        *,
+        until_failure: bool = False,
+        repeat: bool = False,
+        seconds: float = ...,
     ) -> list[RunResult]:
-        """Runs the first case, and of those after it as many as go quickly; `repeat`: in one process."""
+        """Runs the first case, and those after it that begin within `seconds`; `repeat`: in one process."""
 
     async def converse(
         self, ends: Ends, *, arguments: Sequence[str] = (), keep_files: bool = False
@@ -117,15 +123,19 @@ async def run_cases(
     async with _opened(sandbox, artefact, plan, limits, decider, shared=shared_processes) as runner:
         files, order = plan.files_for(source), ordering()
         while len(judged) < len(order):
-            # Twice as many as have passed: a failure then makes few runs needless.
-            room = 2 * len(judged) + 1 if stop_early else len(order)
-            following = order[len(judged) : len(judged) + room]
+            following = order[len(judged) :] if judged or not stop_early else order[:1]
             cases = [plan.cases[index] for index in following]
-            found = await runner.run(cases, files, stop_early=stop_early)
+            seconds = _round_seconds(judged, stop_early=stop_early)
+            found = await runner.run(cases, files, stop_early=stop_early, seconds=seconds)
             judged += [Judged(index, *one) for index, one in zip(following, found, strict=False)]
             if _settles(judged[-1].finding, stop_early=stop_early):
                 break
     return judged
+
+
+def _round_seconds(judged: Sequence[Judged], *, stop_early: bool) -> float:
+    """How long runs may be begun before the next look: a failure then wastes no more than was spent."""
+    return sum(one.result.wall_seconds for one in judged) if stop_early else math.inf
 
 
 def _settles(finding: Finding, *, stop_early: bool) -> bool:
@@ -170,7 +180,7 @@ class _Runner:
         self._limits = limits
 
     async def run(
-        self, cases: Sequence[PlannedCase], files: Mapping[str, bytes], *, stop_early: bool
+        self, cases: Sequence[PlannedCase], files: Mapping[str, bytes], *, stop_early: bool, seconds: float
     ) -> list[tuple[RunResult, Finding]]:
         """The first of the cases, with files beside the program, and those after it that came with it."""
         if files:
@@ -178,7 +188,9 @@ class _Runner:
             return [(result, await self._find(cases[0], result))]
         found: list[tuple[RunResult, Finding]] = []
         asked = [one.case for one in cases]
-        results = await self._session.run_some(asked, until_failure=stop_early, repeat=self._shared)
+        results = await self._session.run_some(
+            asked, until_failure=stop_early, repeat=self._shared, seconds=seconds
+        )
         for planned, result in zip(cases, results, strict=False):
             found.append(await self._judged(planned, result))
             if _settles(found[-1][1], stop_early=stop_early):
@@ -224,7 +236,7 @@ class _Decided(_Runner, ABC):
         self._decider = decider
 
     async def run(
-        self, cases: Sequence[PlannedCase], files: Mapping[str, bytes], *, stop_early: bool
+        self, cases: Sequence[PlannedCase], files: Mapping[str, bytes], *, stop_early: bool, seconds: float
     ) -> list[tuple[RunResult, Finding]]:
         """The first of the cases: each has its turn in the other jail."""
         return [await self._run_one(cases[0], files)]

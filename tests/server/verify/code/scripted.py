@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class ScriptedSandbox:
     cases: list[Case] = field(default_factory=list)
     open_sessions: int = 0
     at_once: int = 1
-    asked: list[int] = field(default_factory=list)  # how many cases, each time
+    asked: list[tuple[int, float]] = field(default_factory=list)  # how many cases and seconds, each time
     may_repeat: bool = False
     isolation: str = "scripted"
 
@@ -76,8 +77,13 @@ class ScriptedSession:
         return result
 
     async def run_some(
-        self, cases: Sequence[Case], *, until_failure: bool = False, repeat: bool = False
+        self,
+        cases: Sequence[Case],
+        *,
+        until_failure: bool = False,
+        repeat: bool = False,
+        seconds: float = math.inf,
     ) -> list[RunResult]:
-        self.sandbox.asked.append(len(cases))
+        self.sandbox.asked.append((len(cases), seconds))
         self.sandbox.may_repeat = repeat
         return [await self.run(case) for case in cases[: self.sandbox.at_once]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import types
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -118,10 +119,10 @@ async def test_the_verdict_does_not_depend_on_how_many_runs_come_together(at_onc
     assert (verdict.status, verdict.code.tests_passed, verdict.code.tests_run) == (pb.WRONG_ANSWER, 3, 4)
 
 
-async def test_twice_as_many_tests_are_asked_for_as_have_passed() -> None:
-    sandbox = ScriptedSandbox([ran(b"1")] * 20, at_once=99)
-    await judge(sandbox, stdio=stdio(*[("", "1")] * 20))
-    assert sandbox.asked == [1, 3, 9, 7]
+async def test_runs_are_begun_for_as_long_again_as_those_so_far_took() -> None:
+    sandbox = ScriptedSandbox([ran(b"1", wall_seconds=0.5)] * 4, at_once=2)
+    await judge(sandbox, stdio=stdio(*[("", "1")] * 4))
+    assert sandbox.asked == [(1, 0.0), (3, 0.5), (1, 1.5)]
 
 
 async def test_what_a_shared_process_got_wrong_is_run_again() -> None:
@@ -150,7 +151,7 @@ async def test_an_operator_may_want_a_process_for_each_test(shared: bool) -> Non
 async def test_where_every_test_has_to_run_all_are_asked_for() -> None:
     sandbox = ScriptedSandbox([ran(b"1")] * 20, at_once=99)
     await judge(sandbox, run_all=True, stdio=stdio(*[("", "1")] * 20))
-    assert sandbox.asked == [20]
+    assert sandbox.asked == [(20, math.inf)]
 
 
 async def test_run_all_goes_on_with_the_same_verdict() -> None:
