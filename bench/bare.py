@@ -104,6 +104,13 @@ def bubblewrap(repeats: int) -> float:
     return cpu([(*_BUBBLEWRAP, "/bin/true")] * repeats, [""] * repeats) / repeats
 
 
+def bubblewrap_wall() -> float:
+    """Seconds by the clock until a bubblewrap around `true` is over."""
+    started = time.perf_counter()
+    subprocess.run([*_BUBBLEWRAP, "/bin/true"], check=True)
+    return time.perf_counter() - started
+
+
 def docker_wall(submission: Submission, image: str) -> float:
     """Wall time of a `docker run` per test: most of the work is the engine's, which is no child of ours."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:

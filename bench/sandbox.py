@@ -23,6 +23,7 @@ import json
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,7 @@ MOST_REAL = 12  # programs
 MOST_REAL_SECONDS = 0.1  # of CPU time for a test of a program that counts as small
 _MOST_INPUT_BYTES = 20_000
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_IDLE_SECONDS = 0.05  # until the next jail stands ready
 _numbers = itertools.count(time.time_ns())
 
 
@@ -170,10 +172,15 @@ class Bench:
             lambda: self._judged(distinct(FORKED, self._submissions)),
             lambda: self._judged(distinct(first_tests(SMALL, 1), self._submissions)),
         )
-        fork, opened, wrapped = await self._least(
+        wraps = shutil.which("bwrap") is not None
+        fork, opened, wrapped, awaited, wrapped_wall = await self._least(
             lambda: _now(bare.warmed_fork(DOUBLES, STDIN, 200)),
             lambda: self._opened(4 * self._submissions),
-            lambda: _now(bare.bubblewrap(20) if shutil.which("bwrap") else float("nan")),
+            lambda: _now(bare.bubblewrap(20) if wraps else float("nan")),
+            lambda: self._awaited(2 * self._submissions),
+            lambda: _now(
+                statistics.median(bare.bubblewrap_wall() for _ in range(20)) if wraps else float("nan")
+            ),
         )
         further, of_forked = ((all_ - one) / (TESTS - 1) for all_ in (ours, forked))
         what, warmed = f"Python, {TESTS} tests of a small program", "a bare fork of the warmed interpreter"
@@ -183,6 +190,7 @@ class Bench:
             _row(f"{what} that has a fork for each", "a bare `python3 -S` per test", forked, bare_),
             _row("a further test of that", warmed, of_forked, fork),
             _row("a jail opened and closed", "bubblewrap around `true`", opened, wrapped),
+            _row("waiting for a jail to have its program", "the same", awaited, wrapped_wall, "wall"),
         ]
 
     async def compare_real_programs(self) -> list[Row]:
@@ -274,6 +282,18 @@ class Bench:
 
         return await self._ours.cpu(work) / count
 
+    async def _awaited(self, count: int) -> float:
+        """Seconds from asking for a jail to its first answer; the one before has been buried."""
+        artefact, seconds = await self._ours.compiled("python", DOUBLES), []
+        for _ in range(count):
+            started = time.perf_counter()
+            async with self._ours.box.session(artefact, LIMITS) as session:
+                await session.put({})
+                seconds.append(time.perf_counter() - started)
+            await self._ours.cpu(_nothing)
+            await asyncio.sleep(_IDLE_SECONDS)
+        return statistics.median(seconds)
+
     async def _compiled(self, submissions: Sequence[Submission]) -> float:
         async def work() -> None:
             for submission in submissions:
@@ -292,6 +312,10 @@ class Bench:
 
 def _row(what: str, other: str, ours: float, others: float, clock: str = "CPU") -> Row:
     return Row(what, other, clock, ours * 1e3, others * 1e3)
+
+
+async def _nothing() -> None:
+    """No work, after which every jail is buried."""
 
 
 async def _now(seconds: float) -> float:

@@ -146,10 +146,14 @@ class Clock:
         """How long the run's threads, and we, were ready to run and got no core: all of it together.
 
         A busy machine's fault, not the program's: the wall limit is extended by it. What has ended took its
-        waiting with it; that is estimated from its CPU time and the most crowded moment that was seen.
+        waiting with it; that is estimated from its CPU time and the most crowded moment that was seen. The
+        kernel counts a wait once it is over: nothing is known of a thread that may be in the middle of one.
         """
         try:
-            tasks = [_Task.of(path) for pid in programs for path in _threads(pid)]
+            threads = [path for pid in programs for path in _threads(pid)]
+            tasks = [_Task.of(f"{path}/schedstat") for path in threads]
+            if any(map(_is_held_up, threads)):
+                return math.inf
         except OSError:
             return math.inf  # one has just ended: the next look finds the end, or others
         living = sum(task.ran for task in tasks)
@@ -186,7 +190,13 @@ def _reaped_seconds(pid: int) -> float:
 
 
 def _threads(pid: int) -> list[str]:
-    return [f"/proc/{pid}/task/{thread}/schedstat" for thread in os.listdir(f"/proc/{pid}/task")]
+    return [f"/proc/{pid}/task/{thread}" for thread in os.listdir(f"/proc/{pid}/task")]
+
+
+def _is_held_up(thread: str) -> bool:
+    """Whether it is ready to run, or waits for others in the kernel; see proc(5). Raises OSError."""
+    with open(f"{thread}/stat", "rb", buffering=0) as file:
+        return file.read(1024).rpartition(b")")[2].split()[0] in (b"R", b"D")
 
 
 def _waiting_for_a_second() -> float:

@@ -204,7 +204,7 @@ class Sandbox:
             generation=generation,
             # A jail's burial must not hold up the next one.
             slots=3 * max(self.slots, self._config.jails) + 8,
-            ready=self.slots,
+            ready=min(self.slots, len(os.sched_getaffinity(0))),  # more could not be set up at once
             cgroup_version=hierarchy.version,
             cgroup_directories=hierarchy.directories,
             binds=(*interpreter_directories(), *self._config.binds, *self._toolchain.binds),
