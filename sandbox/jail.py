@@ -84,11 +84,7 @@ class Jail:
         self._places = self._confinement.isolate(self._slot, self._group.mount_points)
 
     def _answer(self, frame: Frame) -> None:
-        operation = frame.header["op"]
-        if operation == "fetch":
-            self._fetch(frame)
-            return
-        reply: Frame | None = getattr(self, f"_do_{operation}")(frame)
+        reply: Frame | None = getattr(self, f"_do_{frame.header['op']}")(frame)
         if reply is not None:
             self._connection.sendall(frames.pack(reply))
 
@@ -133,7 +129,7 @@ class Jail:
         if self._confinement.renew_scratch(self._limits) and self._supervisor is not None:
             self._supervisor.move()
 
-    def _fetch(self, frame: Frame) -> None:
+    def _do_fetch(self, frame: Frame) -> None:
         """Sends regular files back; what is missing, a link or too large is left out.
 
         They go as they are read: they may fill the memory of a container that this process is in too.
