@@ -283,6 +283,11 @@ async def by_batch(served: Served, bodies: Iterable[bytes]) -> int:
     return await _posted(served, "/v1/verify/batch", bodies, connections=2)
 
 
+async def by_floor(served: Served, bodies: Iterable[bytes]) -> int:
+    """The same to what only reads and answers."""
+    return await _posted(served, "/v1/floor", bodies, connections=2)
+
+
 async def by_request(served: Served, bodies: Iterable[bytes]) -> int:
     """An HTTP request for each."""
     return await _posted(served, "/v1/verify", bodies, connections=16)
@@ -366,6 +371,10 @@ async def _measure_payload(
 ) -> dict[str, float]:
     judging = [judging_alone([known.request for known in make(count)]) for _ in range(ROUNDS)]
     figures = {"judging_cpu_us": statistics.median(judging) * 1e6}
+    floor = [
+        await _sent(echo, by_floor, _batches([k.request for k in make(count)]), count) for _ in range(ROUNDS)
+    ]
+    figures["floor_cpu_us"] = statistics.median(cost.cpu for cost in floor) * 1e6
     for name, way in WAYS.items():
         rounds = []
         for number in range(ROUNDS + 1):
@@ -477,6 +486,9 @@ def _payload_rows(f: dict[str, float], payload: str) -> list[Row]:
             rows.append((f"{title}, {words}", f"{ours:.0f}", f"{echo:.0f}", f"{f[f'{start}_{ratio}']:.2f}"))
         own, ratio = f"{ours - judging:.0f}", f"{f[f'{start}_unjudged_to_echo']:.2f}"
         rows.append((f"{title}, the same without the judging", own, f"{echo:.0f}", ratio))
+    floor, batch = f[f"math_{payload}_floor_cpu_us"], f[f"math_{payload}_http_batch_echo_cpu_us"]
+    words = "http batch, read and answered with a constant, CPU us"
+    rows.append((words, f"{floor:.0f}", f"{batch:.0f}", f"{batch / floor:.2f}"))
     return [*rows, ("the judging alone, CPU us", f"{judging:.0f}", "", "")]
 
 
