@@ -12,7 +12,8 @@ code   Code verdicts over the wire beside the same programs through the sandbox 
 math   Math verdicts by gRPC stream and call and by HTTP batch and request, beside a FastAPI and a
        grpc.aio echo of the same bytes, in turns; and the judging alone, which no echo does.
        `different`: 1,500 characters, every gold and answer another. `step_6k`, `step_24k`: what a step
-       sends, groups of eight completions with one gold, of 6,000 and of 24,000 characters.
+       sends, groups of eight completions with one gold, of 6,000 and of 24,000 characters. And the
+       floor of a batch: an application that reads the JSON and answers with a constant.
 
 Rates per second of wall time are what this machine gave while others used it too; CPU figures are the
 server process's own and change less. Prints a table for people and one JSON line last for machines.
