@@ -1,5 +1,7 @@
 """Echo servers to compare with: FastAPI with a typed model, grpc.aio with the service's own messages.
 
+And the floor of any batch: an application that reads the JSON and answers each entry with a constant.
+
     python -m bench.echo
 
 Prints `serving http=HOST:PORT grpc=HOST:PORT` and runs until SIGTERM.
@@ -14,9 +16,10 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import orjson
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
 from protos.reward.v1 import reward_pb2 as pb
@@ -43,8 +46,22 @@ class Batch(BaseModel):
     requests: list[VerifyRequest]
 
 
+_VERDICT = {
+    "status": "ACCEPTED",
+    "reward": 1.0,
+    "message": r"equals the gold: integer (answer: last \boxed{} after </think>)",
+    "extracted": "1234",
+    "trust": "OUTSIDE",
+    "isolation": "namespaces",
+    "timing": {"queue_seconds": 0.0, "compile_seconds": 0.0, "run_seconds": 1.2e-5, "total_seconds": 1.2e-5},
+    "flags": [],
+    "cached": False,
+    "math": {"gold_parsed": "1234", "answer_parsed": "1234", "rule": "integer"},
+}
+
+
 def http_app() -> FastAPI:
-    """One endpoint for a request, one for a batch."""
+    """One endpoint for a request, one for a batch, one for the floor of a batch."""
     app = FastAPI()
 
     @app.post("/v1/verify")
@@ -54,6 +71,12 @@ def http_app() -> FastAPI:
     @app.post("/v1/verify/batch")
     async def echo_batch(batch: Batch) -> Batch:
         return batch
+
+    @app.post("/v1/floor")
+    async def floor(request: Request) -> Response:
+        entries = orjson.loads(await request.body())["requests"]
+        verdicts = [{"id": entry["id"], **_VERDICT} for entry in entries]
+        return Response(orjson.dumps({"verdicts": verdicts}), media_type="application/json")
 
     return app
 

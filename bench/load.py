@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from protos.reward.v1 import reward_pb2 as pb
@@ -19,10 +22,19 @@ from tests.leaks import descendants
 
 ROOT = Path(__file__).resolve().parents[1]
 STOP_SECONDS = 60
+_CPUCLOCK_SCHED = 2  # how Linux names another process's clock: clock_getcpuclockid(3)
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _THINKING = (
     "We set up the equation, collect the terms and check the cases one by one. " * 20
 )  # 1,500 characters
+GROUP = 8  # rollouts of one prompt
+_LINES = (
+    "So the sum over the first {a} terms is {b}, and then $x_{{{c}}} = \\frac{{{b}}}{{{a}}}$.",
+    "Wait, {a} + {b} is {d}, not {c}; let me check that case again with n = {a}.",
+    "If $k \\le {c}$, then $k^2 + {a}k - {b} < {d}.{c}$, which leaves {a} of them.",
+    "Alternatively, we could write {d} = {a} \\cdot {c} + r and look at it modulo {a}.",
+    "",
+)
 _CASES = tuple((f"{n}\n", f"{2 * n}\n") for n in range(1, 6))
 _PROGRAMS = (
     ("ACCEPTED", "for line in open(0):\n    print(int(line) * 2)"),
@@ -48,6 +60,56 @@ def math_request(number: int) -> Known:
     task = pb.MathTask(gold=[gold])
     known = pb.VerifyRequest(id=f"math/{number}", run="bench", completion=text, math=task)
     return Known(known, "ACCEPTED" if right else "WRONG_ANSWER")
+
+
+def step_requests(first: int, count: int, characters: int) -> list[Known]:
+    """A step's completions of so many characters each, in groups of eight with one gold, shuffled.
+
+    Of a group five are right, four of them in one wording; two of the wrong ones agree. `first` and the
+    `count` that follow it are the numbers of the completions.
+    """
+    groups = [_group(first + start, characters) for start in range(0, count, GROUP)]
+    step = [known for group in groups for known in group][:count]
+    random.Random(first).shuffle(step)
+    return step
+
+
+def _group(number: int, characters: int) -> list[Known]:
+    pair = _PAIRS[number // GROUP % len(_PAIRS)]
+    gold, right = pair(number)
+    answers = [right] * 4 + [gold] + [pair(number + 1)[1]] * 2 + [pair(number + 2)[1]]
+    return [
+        Known(
+            pb.VerifyRequest(
+                id=f"step/{number + place}",
+                run="bench",
+                completion=_completion(number + place, answer, characters),
+                math=pb.MathTask(gold=[gold]),
+            ),
+            "ACCEPTED" if place < 5 else "WRONG_ANSWER",
+        )
+        for place, answer in enumerate(answers)
+    ]
+
+
+def _completion(number: int, answer: str, characters: int) -> str:
+    """A text that no other number has; one in four is not ASCII. A sixteenth of it follows the reasoning."""
+    text = _reasoning()
+    start = random.Random(number).randrange(len(text) - characters)
+    thinking, solution = characters * 15 // 16, characters // 16
+    mark = "\u2248" if number % 4 == 0 else "="
+    return (
+        f"<think>\nCase {number} {mark} {text[start : start + thinking]}\n</think>\n\n"
+        f"{text[start + thinking :][:solution]}\n**Answer:** $\\boxed{{{answer}}}$."
+    )
+
+
+@cache
+def _reasoning() -> str:
+    """A million characters as a model may write them, full of digits and of LaTeX."""
+    drawn = random.Random(0)
+    numbers = ({name: drawn.randrange(2, 999) for name in "abcd"} for _ in range(1 << 14))
+    return "\n".join(drawn.choice(_LINES).format(**row) for row in numbers)
 
 
 _PAIRS: Sequence[Callable[[int], tuple[str, str]]] = (
@@ -108,7 +170,7 @@ class Served:
 
     def own_cpu_seconds(self) -> float:
         """Of this process alone: the event loop, and gRPC's and other libraries' threads."""
-        return sum(_times(self.pid)[:2])
+        return time.clock_gettime(~self.pid << 3 | _CPUCLOCK_SCHED)
 
     def tree_cpu_seconds(self) -> float:
         """Of this process, its living descendants and all that they have reaped."""

@@ -1,6 +1,6 @@
 """What the service adds to the work: requests in flight at once, code over the wire, math beside an echo.
 
-    python -m bench.service [--math N] [--code N] [--only flood|code|math ...] [--markdown]
+    python -m bench.service [--math N] [--code N] [--only flood|code|math ...] [--payloads ...] [--markdown]
 
 The server is a process of its own, this one is the client; both share the machine's cores.
 
@@ -10,7 +10,10 @@ flood  So many math and code requests in flight at once over gRPC, several times
 code   Code verdicts over the wire beside the same programs through the sandbox alone, without a wire, a
        verdict or a queue; and what part of a verdict's CPU time is the server's own process.
 math   Math verdicts by gRPC stream and call and by HTTP batch and request, beside a FastAPI and a
-       grpc.aio echo of the same payload, in turns; and the judging alone, which no echo does.
+       grpc.aio echo of the same bytes, in turns; and the judging alone, which no echo does.
+       `different`: 1,500 characters, every gold and answer another. `step_6k`, `step_24k`: what a step
+       sends, groups of eight completions with one gold, of 6,000 and of 24,000 characters. And the
+       floor of a batch: an application that reads the JSON and answers with a constant.
 
 Rates per second of wall time are what this machine gave while others used it too; CPU figures are the
 server process's own and change less. Prints a table for people and one JSON line last for machines.
@@ -45,6 +48,7 @@ from bench.load import (
     listening,
     math_request,
     server,
+    step_requests,
 )
 from protos.reward.v1 import reward_pb2 as pb
 
@@ -53,6 +57,7 @@ IN_FLIGHT = 256  # of single calls; a stream's window in the server is as large
 CHANNELS = 4
 BATCH = 256
 ROUNDS = 5
+_READ_AHEAD_BYTES = 1 << 24
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 _SERVICE = "/reward.v1.RewardService/"
 # Full after one flood: what the server's memory grows by after that is not theirs.
@@ -221,12 +226,37 @@ async def measure_code(count: int) -> dict[str, float]:
 
 # --- math ----------------------------------------------------------------------------------------
 
-Sender = Callable[[Served, Sequence[pb.VerifyRequest]], Awaitable[int]]
+Send = Callable[[Served, Iterable[bytes]], Awaitable[int]]
 
 
-async def by_stream(served: Served, requests: Sequence[pb.VerifyRequest]) -> int:
+@dataclass(frozen=True)
+class Way:
+    """How requests are sent: their bytes, made before the clock starts, and what counts the answers."""
+
+    bodies: Callable[[Sequence[pb.VerifyRequest]], Iterable[bytes]]
+    send: Send
+
+
+def _messages(requests: Sequence[pb.VerifyRequest]) -> list[bytes]:
+    return [request.SerializeToString() for request in requests]
+
+
+def _as_json(request: pb.VerifyRequest) -> dict[str, object]:
+    task = {"gold": list(request.math.gold)}
+    return {"id": request.id, "run": request.run, "completion": request.completion, "math": task}
+
+
+def _objects(requests: Sequence[pb.VerifyRequest]) -> list[bytes]:
+    return [json.dumps(_as_json(request)).encode() for request in requests]
+
+
+def _batches(requests: Sequence[pb.VerifyRequest]) -> list[bytes]:
+    parts = [_objects(requests[start : start + BATCH]) for start in range(0, len(requests), BATCH)]
+    return [b'{"requests": [%b]}' % b", ".join(part) for part in parts]
+
+
+async def by_stream(served: Served, bodies: Iterable[bytes]) -> int:
     """One gRPC stream; the number of answers."""
-    bodies = [request.SerializeToString() for request in requests]
 
     async def sent() -> AsyncIterator[bytes]:
         for body in bodies:
@@ -237,58 +267,45 @@ async def by_stream(served: Served, requests: Sequence[pb.VerifyRequest]) -> int
         return sum([1 async for _ in answers])
 
 
-async def by_call(served: Served, requests: Sequence[pb.VerifyRequest]) -> int:
+async def by_call(served: Served, bodies: Iterable[bytes]) -> int:
     """A gRPC call for each."""
-    bodies = iter([request.SerializeToString() for request in requests])
+    left = iter(bodies)
     async with grpc.aio.insecure_channel(served.grpc, options=_UNLIMITED) as channel:
         call = channel.unary_unary(f"{_SERVICE}Verify")
 
         async def work() -> int:
-            return sum([1 for body in bodies if await call(body)])
+            return sum([1 for body in left if await call(body)])
 
         return sum(await asyncio.gather(*(work() for _ in range(IN_FLIGHT))))
 
 
-def _as_json(request: pb.VerifyRequest) -> dict[str, object]:
-    task = {"gold": list(request.math.gold)}
-    return {"id": request.id, "run": request.run, "completion": request.completion, "math": task}
-
-
-async def by_batch(served: Served, requests: Sequence[pb.VerifyRequest]) -> int:
+async def by_batch(served: Served, bodies: Iterable[bytes]) -> int:
     """HTTP batches, two at a time."""
-    parts = itertools.batched(requests, BATCH) if sys.version_info >= (3, 12) else _batched(requests)
-    bodies = iter([json.dumps({"requests": [_as_json(item) for item in part]}).encode() for part in parts])
-    return await _posted(served, "/v1/verify/batch", bodies, connections=2, answers_of=_count_entries)
+    return await _posted(served, "/v1/verify/batch", bodies, connections=2)
 
 
-def _batched(requests: Sequence[pb.VerifyRequest]) -> Iterable[Sequence[pb.VerifyRequest]]:
-    return (requests[start : start + BATCH] for start in range(0, len(requests), BATCH))
+async def by_floor(served: Served, bodies: Iterable[bytes]) -> int:
+    """The same to what only reads and answers."""
+    return await _posted(served, "/v1/floor", bodies, connections=2)
 
 
-def _count_entries(content: bytes) -> int:
-    (entries,) = json.loads(content).values()
-    return len(entries)
-
-
-async def by_request(served: Served, requests: Sequence[pb.VerifyRequest]) -> int:
+async def by_request(served: Served, bodies: Iterable[bytes]) -> int:
     """An HTTP request for each."""
-    bodies = iter([json.dumps(_as_json(request)).encode() for request in requests])
-    return await _posted(served, "/v1/verify", bodies, connections=16, answers_of=lambda _: 1)
+    return await _posted(served, "/v1/verify", bodies, connections=16)
 
 
-async def _posted(
-    served: Served, path: str, bodies: Iterable[bytes], connections: int, answers_of: Callable[[bytes], int]
-) -> int:
+async def _posted(served: Served, path: str, bodies: Iterable[bytes], connections: int) -> int:
     """Bodies over so many connections kept open; a client of a few lines leaves the cores to the server."""
     host, _, port = served.http.rpartition(":")
+    left = iter(bodies)
 
     async def work() -> int:
-        reader, writer = await asyncio.open_connection(host, int(port))
+        reader, writer = await asyncio.open_connection(host, int(port), limit=_READ_AHEAD_BYTES)
         answers = 0
-        for body in bodies:
+        for body in left:
             head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
             writer.write(f"{head}content-type: application/json\r\n\r\n".encode() + body)
-            answers += answers_of(await _response(reader))
+            answers += (await _response(reader)).count(b'"id":')
         writer.close()
         await writer.wait_closed()
         return answers
@@ -303,15 +320,30 @@ async def _response(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(length)
 
 
-SENDERS: dict[str, Sender] = {
-    "grpc_stream": by_stream,
-    "grpc_call": by_call,
-    "http_batch": by_batch,
-    "http_request": by_request,
+WAYS = {
+    "grpc_stream": Way(_messages, by_stream),
+    "grpc_call": Way(_messages, by_call),
+    "http_batch": Way(_batches, by_batch),
+    "http_request": Way(_objects, by_request),
 }
 
 
-def judging_alone(count: int) -> float:
+def _all_different(count: int) -> list[Known]:
+    return fresh(math_request, count)
+
+
+def _step(characters: int) -> Callable[[int], list[Known]]:
+    def made(count: int) -> list[Known]:
+        numbers = [next(_numbers) for _ in range(count)]
+        return step_requests(numbers[0], count, characters)
+
+    return made
+
+
+PAYLOADS = {"different": _all_different, "step_6k": _step(6_000), "step_24k": _step(24_000)}
+
+
+def judging_alone(requests: Sequence[pb.VerifyRequest]) -> float:
     """CPU seconds of one judgement in this process: no wire, no service around it, no worker behind it."""
     from server.verify.math.verifier import MathVerifier
 
@@ -319,27 +351,40 @@ def judging_alone(count: int) -> float:
         raise AssertionError("verify_now asks nobody")
 
     judge = MathVerifier(no_worker, cpu_seconds=1.0).verify_now
-    requests = [item.request for item in fresh(math_request, count)]
     started = time.process_time()
     for request in requests:
         judge(request)
-    return (time.process_time() - started) / count
+    return (time.process_time() - started) / len(requests)
 
 
-async def measure_math(count: int) -> dict[str, float]:
+async def measure_math(count: int, payloads: Sequence[str]) -> dict[str, float]:
     """Rounds in turns; medians, and of the ratios the median of the rounds'."""
-    judging_alone(BATCH)
-    judging = statistics.median(judging_alone(count) for _ in range(ROUNDS))
-    figures: dict[str, float] = {"math_judging_cpu_us": judging * 1e6}
+    figures: dict[str, float] = {}
     with server() as served, listening("-m", "bench.echo") as echo:
-        for name, sender in SENDERS.items():
-            await _sent(served, sender, BATCH)
-            rounds = [
-                (await _sent(echo, sender, count), await _sent(served, sender, count)) for _ in range(ROUNDS)
-            ]
-            figures |= _compared(name, rounds)
-            own = figures[f"math_{name}_cpu_us"] - figures["math_judging_cpu_us"]
-            figures[f"math_{name}_unjudged_to_echo"] = figures[f"math_{name}_echo_cpu_us"] / own
+        for payload in payloads:
+            found = await _measure_payload(PAYLOADS[payload], count, echo, served)
+            figures |= {f"math_{payload}_{name}": value for name, value in found.items()}
+    return figures
+
+
+async def _measure_payload(
+    make: Callable[[int], list[Known]], count: int, echo: Served, served: Served
+) -> dict[str, float]:
+    judging = [judging_alone([known.request for known in make(count)]) for _ in range(ROUNDS)]
+    figures = {"judging_cpu_us": statistics.median(judging) * 1e6}
+    floor = [
+        await _sent(echo, by_floor, _batches([k.request for k in make(count)]), count) for _ in range(ROUNDS)
+    ]
+    figures["floor_cpu_us"] = statistics.median(cost.cpu for cost in floor) * 1e6
+    for name, way in WAYS.items():
+        rounds = []
+        for number in range(ROUNDS + 1):
+            requests = [known.request for known in make(count if number else BATCH)]
+            bodies = way.bodies(requests)
+            rounds.append([await _sent(each, way.send, bodies, len(requests)) for each in (echo, served)])
+        figures |= _compared(name, rounds[1:])
+        own = figures[f"{name}_cpu_us"] - figures["judging_cpu_us"]
+        figures[f"{name}_unjudged_to_echo"] = figures[f"{name}_echo_cpu_us"] / own
     return figures
 
 
@@ -351,24 +396,23 @@ class Cost:
     cpu: float
 
 
-async def _sent(served: Served, sender: Sender, count: int) -> Cost:
-    requests = [item.request for item in fresh(math_request, count)]
+async def _sent(served: Served, send: Send, bodies: Iterable[bytes], count: int) -> Cost:
     cpu, started = served.own_cpu_seconds(), time.monotonic()
-    answers = await sender(served, requests)
+    answers = await send(served, bodies)
     wall = time.monotonic() - started
     assert answers == count, (answers, count)
     return Cost(wall / count, (served.own_cpu_seconds() - cpu) / count)
 
 
-def _compared(name: str, rounds: Sequence[tuple[Cost, Cost]]) -> dict[str, float]:
+def _compared(name: str, rounds: Sequence[Sequence[Cost]]) -> dict[str, float]:
     middle = statistics.median
     return {
-        f"math_{name}_echo_per_second": 1 / middle(echo.wall for echo, _ in rounds),
-        f"math_{name}_per_second": 1 / middle(ours.wall for _, ours in rounds),
-        f"math_{name}_to_echo": middle(echo.wall / ours.wall for echo, ours in rounds),
-        f"math_{name}_echo_cpu_us": middle(echo.cpu for echo, _ in rounds) * 1e6,
-        f"math_{name}_cpu_us": middle(ours.cpu for _, ours in rounds) * 1e6,
-        f"math_{name}_cpu_to_echo": middle(echo.cpu / ours.cpu for echo, ours in rounds),
+        f"{name}_echo_per_second": 1 / middle(echo.wall for echo, _ in rounds),
+        f"{name}_per_second": 1 / middle(ours.wall for _, ours in rounds),
+        f"{name}_to_echo": middle(echo.wall / ours.wall for echo, ours in rounds),
+        f"{name}_echo_cpu_us": middle(echo.cpu for echo, _ in rounds) * 1e6,
+        f"{name}_cpu_us": middle(ours.cpu for _, ours in rounds) * 1e6,
+        f"{name}_cpu_to_echo": middle(echo.cpu / ours.cpu for echo, ours in rounds),
     }
 
 
@@ -425,18 +469,28 @@ def code_rows(f: dict[str, float]) -> list[Row]:
 
 
 def math_rows(f: dict[str, float]) -> list[Row]:
-    """Title, ours, echo, ratio."""
-    rows: list[Row] = [("math", "verdicts", "echo", "ratio")]
-    for name in SENDERS:
-        for unit, title in (("per_second", "per second"), ("cpu_us", "CPU us of the serving process")):
-            ratio = f[f"math_{name}_{'cpu_to_echo' if unit == 'cpu_us' else 'to_echo'}"]
-            ours, echo = f[f"math_{name}_{unit}"], f[f"math_{name}_echo_{unit}"]
-            rows.append((f"{name.replace('_', ' ')}, {title}", f"{ours:.0f}", f"{echo:.0f}", f"{ratio:.2f}"))
-        own = f[f"math_{name}_cpu_us"] - f["math_judging_cpu_us"]
-        title = f"{name.replace('_', ' ')}, the same without the judging"
-        rows.append((title, f"{own:.0f}", f"{echo:.0f}", f"{f[f'math_{name}_unjudged_to_echo']:.2f}"))
-    rows.append(("the judging alone, CPU us", f"{f['math_judging_cpu_us']:.0f}", "", ""))
-    return rows
+    """Title, ours, echo, ratio; for each payload that was measured."""
+    measured = [payload for payload in PAYLOADS if f"math_{payload}_judging_cpu_us" in f]
+    return [row for payload in measured for row in _payload_rows(f, payload)]
+
+
+def _payload_rows(f: dict[str, float], payload: str) -> list[Row]:
+    rows: list[Row] = [(f"math, {payload.replace('_', ' ')}", "verdicts", "echo", "ratio")]
+    judging = f[f"math_{payload}_judging_cpu_us"]
+    for name in WAYS:
+        start, title = f"math_{payload}_{name}", name.replace("_", " ")
+        for unit, ratio, words in (
+            ("per_second", "to_echo", "per second"),
+            ("cpu_us", "cpu_to_echo", "CPU us of the serving process"),
+        ):
+            ours, echo = f[f"{start}_{unit}"], f[f"{start}_echo_{unit}"]
+            rows.append((f"{title}, {words}", f"{ours:.0f}", f"{echo:.0f}", f"{f[f'{start}_{ratio}']:.2f}"))
+        own, ratio = f"{ours - judging:.0f}", f"{f[f'{start}_unjudged_to_echo']:.2f}"
+        rows.append((f"{title}, the same without the judging", own, f"{echo:.0f}", ratio))
+    floor, batch = f[f"math_{payload}_floor_cpu_us"], f[f"math_{payload}_http_batch_echo_cpu_us"]
+    words = "http batch, read and answered with a constant, CPU us"
+    rows.append((words, f"{floor:.0f}", f"{batch:.0f}", f"{batch / floor:.2f}"))
+    return [*rows, ("the judging alone, CPU us", f"{judging:.0f}", "", "")]
 
 
 def as_text(rows: Sequence[Row], *, markdown: bool) -> str:
@@ -459,13 +513,14 @@ def main() -> None:
     parser.add_argument("--code", type=int, default=2000, help="code requests in flight (default 2000)")
     parser.add_argument("--floods", type=int, default=3, help="how often (default 3)")
     parser.add_argument("--round", type=int, default=400, help="programs in a round of `code` (default 400)")
+    parser.add_argument("--payloads", nargs="+", choices=PAYLOADS, default=[*PAYLOADS], help="of `math`")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--markdown", action="store_true")
     asked = parser.parse_args()
     parts = {
         "flood": (lambda: measure_flood(asked.math, asked.code, asked.floods), flood_rows),
         "code": (lambda: measure_code(asked.round), code_rows),
-        "math": (lambda: measure_math(asked.math), math_rows),
+        "math": (lambda: measure_math(asked.math, asked.payloads), math_rows),
     }
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
     figures: dict[str, float] = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter as Counts
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import (
@@ -90,15 +91,20 @@ class Metrics:
 
     def count_verdict(self, task: str, language: str, verdict: pb.Verdict) -> None:
         """Counts a verdict and its phases."""
-        self.verdicts.counts[task, pb.Status.Name(verdict.status), language] += 1
-        for flag in verdict.flags:
-            self.flags.labels(flag).inc()
+        self._count_verdicts(task, language, [verdict])
         if task == "code":
             self._count_code(verdict)
-        self._observe_phases(task, verdict.timing)
 
-    def _count_easy(self, verdict: pb.Verdict) -> None:
-        self.count_verdict("math", "", verdict)
+    def _count_easy(self, verdicts: Sequence[pb.Verdict]) -> None:
+        self._count_verdicts("math", "", verdicts)
+
+    def _count_verdicts(self, task: str, language: str, verdicts: Sequence[pb.Verdict]) -> None:
+        for status, count in Counts(verdict.status for verdict in verdicts).items():
+            self.verdicts.counts[task, pb.Status.Name(status), language] += count
+        for verdict in verdicts:
+            for flag in verdict.flags:
+                self.flags.labels(flag).inc()
+        self._observe_phases(task, [verdict.timing for verdict in verdicts])
 
     def _count_code(self, verdict: pb.Verdict) -> None:
         count = self.code_cache.labels
@@ -111,16 +117,16 @@ class Metrics:
             if (limit := _LIMITS.get(case.status)) is not None:
                 self.limit_kills.labels(limit).inc()
 
-    def _observe_phases(self, task: str, timing: pb.Timing) -> None:
+    def _observe_phases(self, task: str, timings: Sequence[pb.Timing]) -> None:
         """What is neither waiting, compiling nor running is the check: extraction and comparison."""
-        observe = self.phase_seconds.observe
-        queue, compiling, run = timing.queue_seconds, timing.compile_seconds, timing.run_seconds
-        total = timing.total_seconds
-        observe((task, "queue"), queue)
-        observe((task, "compile"), compiling)
-        observe((task, "run"), run)
-        observe((task, "total"), total)
-        observe((task, "check"), max(0.0, total - queue - compiling - run))
+        queue = [timing.queue_seconds for timing in timings]
+        compiling = [timing.compile_seconds for timing in timings]
+        run = [timing.run_seconds for timing in timings]
+        total = [timing.total_seconds for timing in timings]
+        check = [max(0.0, t - q - c - r) for t, q, c, r in zip(total, queue, compiling, run, strict=True)]
+        phases = {"queue": queue, "compile": compiling, "run": run, "total": total, "check": check}
+        for phase, seconds in phases.items():
+            self.phase_seconds.observe((task, phase), seconds)
 
 
 class _MathCollector:

@@ -38,8 +38,9 @@ _INTEGER_BITS = {
     FieldDescriptor.CPPTYPE_UINT32: (0, (1 << 32) - 1),
     FieldDescriptor.CPPTYPE_UINT64: (0, (1 << 64) - 1),
 }
-# orjson reads an integer beyond 64 bits as a float; a body that may hold one takes the slower reader.
-# Looked for in every sixth byte, where 19 digits leave three.
+# orjson reads an integer beyond 64 bits as a float; a body that holds one takes the slower reader.
+# Such a body has 19 digits in a row, which leave three in every sixth byte.
+_LEAST_INEXACT = 1 << 63
 _SAMPLED_BYTES = 6
 _LONG_NUMBER_SAMPLED = re.compile(rb"[0-9]{3}")
 _JSON_NAMES = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", list: "an array"}
@@ -60,11 +61,22 @@ def dumps(message: Message) -> bytes:
 def loads(body: bytes) -> Any:
     """Plain values from JSON text, integers exact. Raises RequestError INVALID_ARGUMENT."""
     try:
-        if not _LONG_NUMBER_SAMPLED.search(body[::_SAMPLED_BYTES]):
-            return orjson.loads(body)
+        value = orjson.loads(body)
+        if not _LONG_NUMBER_SAMPLED.search(body[::_SAMPLED_BYTES]) or not _has_large_float(value):
+            return value
     except orjson.JSONDecodeError:
         pass  # the slower reader below says better what is wrong, or keeps it for `from_json` to name
     return _loads_exactly(body)
+
+
+def _has_large_float(value: Any) -> bool:
+    """Whether any number is a float that may have been an integer of more than 64 bits."""
+    level = [value]
+    while level:
+        if any(type(item) is float and abs(item) >= _LEAST_INEXACT for item in level):
+            return True
+        level = _children(level)
+    return False
 
 
 def _loads_exactly(body: bytes) -> Any:
@@ -97,6 +109,9 @@ def _finite(text: str) -> float:
 
 # Reading: plain values -> message
 
+_Reader = Callable[[FieldDescriptor, Any, str], Any]
+_Take = Callable[[Message, Any, str], None]
+
 
 def from_json(value: Any, kind: type[M], path: str = "") -> M:
     """A message from plain values. Raises RequestError INVALID_ARGUMENT with the field's path."""
@@ -107,67 +122,84 @@ def from_json(value: Any, kind: type[M], path: str = "") -> M:
 
 def _fill(message: Message, value: Any, path: str) -> None:
     descriptor = message.DESCRIPTOR
-    if descriptor.full_name == "reward.v1.Checker" and isinstance(value, str):
+    if isinstance(value, str) and descriptor.full_name == "reward.v1.Checker":
         value = {"name": value}
     if not isinstance(value, dict):
         raise _wrong_type(path, "an object", value)
-    fields = _fields(descriptor)
+    takers = _takers(descriptor)
     for name, item in value.items():
-        field = fields.get(name)
         here = f"{path}.{name}" if path else name
-        if field is None:
+        take = takers.get(name)
+        if take is None:
             raise invalid(_printable(here), f"unknown field of {descriptor.name}")
-        if field.full_name in _JSON_TEXT_FIELDS:
-            setattr(message, name, _json_text(item, here))
-        elif item is not None:
-            _refuse_second_member(message, field, here)
-            _set_field(message, field, item, here)
+        take(message, item, here)
 
 
-def _refuse_second_member(message: Message, field: FieldDescriptor, path: str) -> None:
+@cache
+def _takers(descriptor: Any) -> dict[str, _Take]:
+    """What sets each field from a plain value; what a field is like is asked once, not for every message."""
+    return {field.name: _taker_of(field) for field in descriptor.fields}
+
+
+def _taker_of(field: FieldDescriptor) -> _Take:
+    name = field.name
+    if field.full_name in _JSON_TEXT_FIELDS:
+        return lambda message, value, path: setattr(message, name, _json_text(value, path))
+    setter = _setter_of(field)
     oneof = field.containing_oneof
-    present = message.WhichOneof(oneof.name) if oneof is not None else None
-    if present is not None:
-        raise invalid(path, f"only one of {present} and {field.name} may be given")
+
+    def take(message: Message, value: Any, path: str) -> None:
+        if value is None:
+            return
+        if oneof is not None and (present := message.WhichOneof(oneof.name)) is not None:
+            raise invalid(path, f"only one of {present} and {name} may be given")
+        setter(message, value, path)
+
+    return take
 
 
-def _set_field(message: Message, field: FieldDescriptor, value: Any, path: str) -> None:
+def _setter_of(field: FieldDescriptor) -> _Take:
+    name = field.name
     if _is_map(field):
-        _set_map(getattr(message, field.name), field, value, path)
-    elif field.is_repeated:
-        _set_list(getattr(message, field.name), field, value, path)
-    elif field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
-        child = getattr(message, field.name)
-        child.SetInParent()
-        _fill(child, value, path)
-    else:
-        setattr(message, field.name, _scalar(field, value, path))
+        value_field = _fields(field.message_type)["value"]
+        return lambda message, value, path: _set_map(getattr(message, name), value_field, value, path)
+    if field.is_repeated:
+        return lambda message, value, path: _set_list(getattr(message, name), field, value, path)
+    if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
+        return lambda message, value, path: _set_child(getattr(message, name), value, path)
+    read = _reader_of(field)
+    return lambda message, value, path: setattr(message, name, read(field, value, path))
+
+
+def _set_child(child: Message, value: Any, path: str) -> None:
+    child.SetInParent()
+    _fill(child, value, path)
 
 
 def _set_list(target: Any, field: FieldDescriptor, value: Any, path: str) -> None:
     if not isinstance(value, list):
         raise _wrong_type(path, "an array", value)
+    is_message = field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE
+    read = None if is_message else _reader_of(field)
     for index, item in enumerate(value):
         here = f"{path}[{index}]"
-        if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
+        if read is None:
             _fill(target.add(), item, here)
         else:
-            target.append(_scalar(field, item, here))
+            target.append(read(field, item, here))
 
 
-def _set_map(target: Any, field: FieldDescriptor, value: Any, path: str) -> None:
+def _set_map(target: Any, value_field: FieldDescriptor, value: Any, path: str) -> None:
     if not isinstance(value, dict):
         raise _wrong_type(path, "an object", value)
-    value_field = _fields(field.message_type)["value"]
+    read = _reader_of(value_field)
     for key, item in value.items():
         here = f"{path}[{json.dumps(key)}]"
-        target[_text(key, here)] = _scalar(value_field, item, here)
+        target[_text(key, here)] = read(value_field, item, here)
 
 
-def _scalar(field: FieldDescriptor, value: Any, path: str) -> Any:
-    if field.cpp_type in _INTEGER_BITS:
-        return _integer(field, value, path)
-    return _SCALAR_READERS[field.type](field, value, path)
+def _reader_of(field: FieldDescriptor) -> _Reader:
+    return _integer if field.cpp_type in _INTEGER_BITS else _SCALAR_READERS[field.type]
 
 
 def _integer(field: FieldDescriptor, value: Any, path: str) -> int:
@@ -202,7 +234,7 @@ def _text(value: Any, path: str) -> str:
     if not isinstance(value, str):
         raise _wrong_type(path, "a string", value)
     try:
-        value.encode("utf-8")
+        value.isascii() or value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise invalid(_printable(path), f"has a lone surrogate at character {error.start}") from None
     return value
@@ -249,10 +281,16 @@ def dump_value(value: Any) -> str:
 
 def _depth(value: Any) -> int:
     depth, level = 0, [value]
-    while level := [item for item in level if isinstance(item, list | dict)]:
+    while any(isinstance(item, list | dict) for item in level):
         depth += 1
-        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+        level = _children(level)
     return depth
+
+
+def _children(level: list[Any]) -> list[Any]:
+    """What stands directly in the arrays and objects of a level."""
+    nested = (item for item in level if isinstance(item, list | dict))
+    return [child for item in nested for child in (item.values() if isinstance(item, dict) else item)]
 
 
 def _wrong_type(path: str, wanted: str, value: Any) -> RequestError:
@@ -267,7 +305,6 @@ def _printable(path: str) -> str:
     return path[:200].encode("utf-8", "replace").decode("utf-8")
 
 
-_Reader = Callable[[FieldDescriptor, Any, str], Any]
 _SCALAR_READERS: dict[int, _Reader] = {
     FieldDescriptor.TYPE_DOUBLE: _double,
     FieldDescriptor.TYPE_BOOL: _bool,

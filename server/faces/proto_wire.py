@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, TypeVar
 
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.unknown_fields import UnknownFieldSet
+from google.protobuf.message_factory import GetMessageClass
 
-from protos.reward.v1 import reward_pb2 as pb
 from server.errors import ErrorCode, RequestError, invalid
+
+_BYTES, _OPTIONAL = FieldDescriptorProto.TYPE_BYTES, FieldDescriptorProto.LABEL_OPTIONAL
 
 M = TypeVar("M", bound=Message)
 
@@ -34,17 +37,28 @@ def _refuse_two_members(body: bytes, message: Message) -> None:
     choices = _choices(message.DESCRIPTOR)
     if not choices:
         return
-    # Read as a message that knows no field, every top-level field is an unknown one.
-    unknown: Any = UnknownFieldSet(pb.GetCapabilitiesRequest.FromString(body))
-    sent = {field.field_number for field in unknown}
+    sent = _presence(message.DESCRIPTOR).FromString(body)
     for members in choices:
-        given = [name for number, name in members.items() if number in sent]
+        given = [name for name in members if sent.HasField(name)]
         if len(given) > 1:
             raise invalid(given[-1], f"only one of {' and '.join(given)} may be given")
 
 
 @cache
-def _choices(descriptor: Any) -> list[dict[int, str]]:
-    """The members of each oneof, names by field number; walking the descriptors costs more than parsing."""
+def _choices(descriptor: Any) -> list[list[str]]:
+    """The members of each oneof; walking the descriptors costs more than parsing."""
     oneofs = [oneof for oneof in descriptor.oneofs if len(oneof.fields) > 1]
-    return [{field.number: field.name for field in oneof.fields} for oneof in oneofs]
+    return [[field.name for field in oneof.fields] for oneof in oneofs]
+
+
+@cache
+def _presence(descriptor: Any) -> type[Message]:
+    """A message that has all members of the oneofs side by side, unread, under their names and numbers."""
+    file = FileDescriptorProto(name=f"presence/{descriptor.full_name}.proto", syntax="proto2")
+    apart = file.message_type.add(name="Presence").field
+    for field in (field for oneof in descriptor.oneofs for field in oneof.fields):
+        # Messages and strings, which are bytes on the wire; a number could not be read so.
+        apart.add(name=field.name, number=field.number, type=_BYTES, label=_OPTIONAL)
+    pool = DescriptorPool()
+    pool.Add(file)
+    return GetMessageClass(pool.FindMessageTypeByName("Presence"))

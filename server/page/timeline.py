@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.tallies import Later
 
 WINDOW_SECONDS = 120
-PHASES = ("queue", "compile", "run", "total")
+PHASES = {phase: f"{phase}_seconds" for phase in ("queue", "compile", "run", "total")}
 # Each bin of latencies reaches 10 % further than the one before it, so a quantile is exact within 5 %.
 _GROWTH = 1.1
 _LEAST_SECONDS = 1e-4
@@ -43,7 +44,7 @@ class Timeline:
         self._seconds: deque[_Second] = deque()
         self._totals: Counter[str] = Counter()
         self._last_work: float | None = None
-        self._easy: Later[tuple[float, str, pb.Verdict]] = Later(lambda easy: self._count_verdict(*easy))
+        self._easy: Later[tuple[float, str, pb.Verdict]] = Later(self._count_easy)
         self.in_flight = 0
 
     def add_easy(self, task: str, verdict: pb.Verdict) -> None:
@@ -53,19 +54,26 @@ class Timeline:
     def add_verdict(self, task: str, verdict: pb.Verdict) -> None:
         """Counts one verdict and its phases."""
         self._easy.flush()
-        self._count_verdict(self._clock(), task, verdict)
+        self._count_verdicts(self._clock(), task, [verdict])
 
-    def _count_verdict(self, now: float, task: str, verdict: pb.Verdict) -> None:
-        second = self._second("verdicts", now)
-        second.statuses[task, pb.Status.Name(verdict.status)] += 1
-        second.series[_series_of(verdict)] += 1
-        _add_latencies(second.latencies, task, verdict.timing)
+    def _count_easy(self, easy: Sequence[tuple[float, str, pb.Verdict]]) -> None:
+        for (_, task), same in groupby(easy, lambda item: (int(item[0]), item[1])):
+            times, _, verdicts = zip(*same, strict=True)
+            self._count_verdicts(times[-1], task, verdicts)
+
+    def _count_verdicts(self, now: float, task: str, verdicts: Sequence[pb.Verdict]) -> None:
+        """Counts verdicts on one kind of task, made in one second."""
+        second = self._second("verdicts", now, len(verdicts))
+        for status, count in Counter(verdict.status for verdict in verdicts).items():
+            second.statuses[task, pb.Status.Name(status)] += count
+            second.series[_series_of(status)] += count
+        _add_latencies(second.latencies, task, [verdict.timing for verdict in verdicts])
 
     def add_execution(self, result: pb.ExecuteResult) -> None:
         """Counts a program that ran without being judged."""
         second = self._work("executions")
         second.series["executed"] += 1
-        _add_latencies(second.latencies, "execute", result.timing)
+        _add_latencies(second.latencies, "execute", [result.timing])
 
     def add_refusal(self, code: str) -> None:
         """Counts a request that was not taken, by its error code."""
@@ -92,9 +100,9 @@ class Timeline:
         self._easy.flush()  # seconds come in order
         return self._second(kind, self._clock())
 
-    def _second(self, kind: str, now: float) -> _Second:
+    def _second(self, kind: str, now: float, count: int = 1) -> _Second:
         self._last_work = now
-        self._totals[kind] += 1
+        self._totals[kind] += count
         if not self._seconds or self._seconds[-1].at != int(now):
             self._forget(int(now))
             self._seconds.append(_Second(int(now)))
@@ -151,15 +159,17 @@ def bin_of(seconds: float) -> int:
     return 1 + math.floor(math.log(seconds / _LEAST_SECONDS, _GROWTH))
 
 
-def _add_latencies(latencies: Latencies, task: str, timing: pb.Timing) -> None:
-    for phase in PHASES:
-        latencies[task, phase][bin_of(getattr(timing, f"{phase}_seconds"))] += 1
+def _add_latencies(latencies: Latencies, task: str, timings: Sequence[pb.Timing]) -> None:
+    for phase, field_name in PHASES.items():
+        bins = latencies[task, phase]
+        for timing in timings:
+            bins[bin_of(getattr(timing, field_name))] += 1
 
 
-def _series_of(verdict: pb.Verdict) -> str:
-    if verdict.status == pb.ACCEPTED:
+def _series_of(status: pb.Status) -> str:
+    if status == pb.ACCEPTED:
         return "accepted"
-    return "rejected" if verdict.status < _FIRST_UNJUDGED else "unjudged"
+    return "rejected" if status < _FIRST_UNJUDGED else "unjudged"
 
 
 def _sum(counters: Any) -> Counter[Any]:

@@ -83,7 +83,8 @@ def after_think(text: str) -> str | None:
 
 # --- boxes -------------------------------------------------------------------------------------
 
-_BOX_TOKEN = re.compile(r"(?P<box>\\{1,2}f?box(?:ed)?(?![a-zA-Z]))|\\.|[{}]", re.DOTALL)
+# A class of characters in front of all alternatives is looked for at once, not alternative by alternative.
+_BOX_TOKEN = re.compile(r"[\\{}](?:(?<=\\)(?:(?P<box>\\?f?box(?:ed)?(?![a-zA-Z]))|.))?", re.DOTALL)
 _BARE_ARGUMENT = re.compile(r"[ \t]*(\\[a-zA-Z]+(?:\{[^{}]*\})*|[^\s\\{}$]+)")
 # What may stand between the boxes of one answer: separators, "and", the name of the next value.
 _JOINT = re.compile(
@@ -151,11 +152,14 @@ def _are_loosely_joined(text: str, one: _Box, other: _Box) -> bool:
 
 def _boxes(text: str) -> Iterator[_Box]:
     """Every balanced box, in the order of their ends."""
-    if "box" not in text:
+    first = text.find("box")
+    if first < 0:
         return
+    # What stands before the first box closes none, nor does a brace that was open there.
+    begin = len(text[:first].rstrip("\\f"))
     open_braces: list[tuple[int, int]] = []  # where its box begins (else -1), and where its content does
     pending, begins = -1, -1  # offset at which the brace of a box must stand, and where the box begins
-    for token in _BOX_TOKEN.finditer(text):
+    for token in _BOX_TOKEN.finditer(text, begin):
         if token["box"]:
             pending, begins = _skip_spaces(text, token.end()), token.start()
             if text[pending : pending + 1] != "{" and (bare := _bare_box(text, token.end())):

@@ -90,8 +90,8 @@ def test_a_distribution_has_cumulative_buckets_that_hold_their_upper_end() -> No
     registry = CollectorRegistry()
     seconds = Distribution("wait_seconds", "Time", ["phase"], (0.1, 1.0))
     registry.register(seconds)
-    for value in (0.1, 0.5, 7.0):
-        seconds.observe(("queue",), value)
+    for values in ([0.1, 0.5], [7.0]):
+        seconds.observe(("queue",), values)
     lines = generate_latest(registry).decode().splitlines()
     for line in (
         'wait_seconds_bucket{le="0.1",phase="queue"} 1.0',
@@ -105,7 +105,7 @@ def test_a_distribution_has_cumulative_buckets_that_hold_their_upper_end() -> No
 
 def test_what_is_counted_later_is_kept_at_most_so_long() -> None:
     counted: list[int] = []
-    later = Later(counted.append)
+    later = Later(counted.extend)
     for item in range(Later.AT_ONCE + 1):
         later.add(item)
     assert counted == list(range(Later.AT_ONCE))

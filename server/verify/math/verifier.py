@@ -69,10 +69,11 @@ class MathVerifier:
 
         Raises RequestError for an unknown extraction policy.
         """
-        if len(request.completion) > INLINE_CHARACTERS:
+        completion = request.completion  # decoded anew each time that it is asked for
+        if len(completion) > INLINE_CHARACTERS:
             return None
         policy = _extraction_of(request)
-        found = extract(request.completion, policy)
+        found = extract(completion, policy)
         question = _question_of(request, policy, found)
         if isinstance(question, pb.Verdict):
             return question

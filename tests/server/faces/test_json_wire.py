@@ -37,6 +37,12 @@ def test_an_integer_beyond_64_bits_is_exact_wherever_it_stands(offset: int) -> N
     assert json_wire.loads(b" " * offset + b"[%d]" % (1 << 64)) == [1 << 64]
 
 
+@pytest.mark.parametrize("body", ['{"a": [1.5, {"b": [-%d]}]}', '["%d", %d]', "%d"])
+def test_an_integer_beyond_64_bits_is_exact_however_deep_it_stands(body: str) -> None:
+    text = body.replace("%d", str(1 << 70))
+    assert json_wire.loads(text.encode()) == json.loads(text)
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

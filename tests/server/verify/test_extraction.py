@@ -176,10 +176,17 @@ class CountingPattern:
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self.pattern, self.matches = pattern, 0
 
-    def finditer(self, text: str):
-        for found in self.pattern.finditer(text):
+    def finditer(self, text: str, start: int):
+        for found in self.pattern.finditer(text, start):
             self.matches += 1
             yield found
+
+
+@pytest.mark.parametrize(
+    "before", ["{", "}", "\\", "\\\\", "\\{", "f", "x \\f", "{ \\frac{1}{2", "mailbox {"]
+)
+def test_what_stands_before_a_box_does_not_change_it(before: str) -> None:
+    assert last_box(before + r"\boxed{\frac{1}{2}} } {") == r"\frac{1}{2}"
 
 
 @pytest.mark.parametrize("hostile", ["{" * 100_000, r"\boxed{" * 100_000, r"\boxed{" * 50_000 + "}" * 50_000])
