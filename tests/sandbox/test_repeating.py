@@ -125,7 +125,10 @@ async def test_a_run_that_fails_is_seen_in_a_fork(sandbox: Sandbox) -> None:
     assert b"ZeroDivisionError" in results[2].stderr
 
 
-async def test_a_first_run_that_is_killed_from_outside_is_run_again(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+async def test_a_first_run_that_is_killed_or_stopped_from_outside_ends_well(
+    sandbox: Sandbox, number: signal.Signals
+) -> None:
     assert sandbox.launcher is not None
     source = "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass\nprint(1)\n"
     task = asyncio.create_task(_printed(sandbox, source, ""))
@@ -134,7 +137,7 @@ async def test_a_first_run_that_is_killed_from_outside_is_run_again(sandbox: San
         await asyncio.sleep(0.01)
         jails = [int(pid) for pid in _children(sandbox.launcher.info.pid)]
     for pid in inside:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     assert await task == [("1\n", False)]
 
 
