@@ -285,7 +285,7 @@ def sharing(pid: int) -> list[int]:
 
 def _stays(pid: int) -> bool:
     try:
-        return is_repeatable(Path(f"/proc/{pid}/root/box/main.py").read_bytes())
+        return is_repeatable(Path("/proc", str(pid), "root", "box", "main.py").read_bytes())
     except OSError:
         return False  # a math worker, or one that has just ended
 
