@@ -32,9 +32,9 @@ _MOST_FETCHED_BYTES = frames.MAX_FRAME_BYTES // 2  # in one answer
 _FETCH_CHUNK_BYTES = 1 << 18
 _ROUND_SECONDS = 0.02  # after which a round of runs begins no other: the server may need no more of them
 _ROUND_OUTPUT_BYTES = 1 << 18
-_OTHERS_SIGNALS = signal.SIGKILL, signal.SIGTERM  # an out-of-memory killer's in user space, too
 
 Handler = Callable[[bytes], bytes]
+_OTHERS_SIGNALS = signal.SIGKILL, signal.SIGTERM  # an out-of-memory killer's in user space, too
 
 
 class Jail:
@@ -59,6 +59,7 @@ class Jail:
         self._job: dict[str, Any] = {}
         self._source = b""
         self._supervisor: RepeatingSupervisor | None = None
+        self._keeps_files = False  # from one run to the next
 
     def live(self) -> NoReturn:
         """Sets the jail up and serves its job. In a forked template it raises `template.Become`."""
@@ -163,16 +164,18 @@ class Jail:
 
     def _do_run(self, frame: Frame, ends: conversation.Ends | None = None) -> Frame:
         """Runs, each a fork supervised to its end: the first case, and more while they go quickly."""
+        self._keeps_files = frame.header.get("keep_files", False)
         runs: list[supervise.Run] = []
         until = time.monotonic() + _ROUND_SECONDS
         for arguments, stdin, call in zip(
             frame.header["arguments"], frame.blobs[::2], frame.blobs[1::2], strict=True
         ):
-            run = self._run(frame.header, arguments, stdin, call, ends)
-            if ends is None and _may_be_others_doing(run):
-                again = {**frame.header, "repeat": False}
-                run = self._run(again, arguments, stdin, call, None)
-            runs.append(run)
+            if not frame.header.get("keep_files"):
+                self._clean()
+            repeat = frame.header.get("repeat", False)
+            runs.append(
+                self._run(frame.header.get("command", ()), arguments, stdin, call, ends, repeat=repeat)
+            )
             if time.monotonic() > until or _is_enough(runs, frame.header):
                 break
         blobs = [blob for run in runs for blob in (run.stdout, run.stderr, run.record or b"")]
@@ -180,17 +183,20 @@ class Jail:
 
     def _run(
         self,
-        header: dict[str, Any],
+        command: Sequence[str],
         arguments: Sequence[str],
         stdin: bytes,
         call: bytes,
         ends: conversation.Ends | None,
+        *,
+        repeat: bool,
     ) -> supervise.Run:
-        if not header.get("keep_files"):
-            self._clean()
-        command = header.get("command", ())
         argv = tuple(self._argv(command, arguments)) if command or arguments else ()
-        run = self._supervised().run(stdin, call, argv, ends, repeat=header.get("repeat", False))
+        run = self._supervised().run(stdin, call, argv, ends, repeat=repeat)
+        if ends is None and _may_be_others_doing(run):
+            if not self._keeps_files:
+                self._clean()
+            run = self._supervised().run(stdin, call, argv, None)
         self._recognise_memory_limit(run)
         return run
 
