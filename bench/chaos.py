@@ -4,8 +4,11 @@
 
 A real server, its caches of verdicts off, judges a pool of requests in quiet. Then the pool is asked again
 and again, by single calls and by streams, while every few seconds a process of the server's is killed with
-SIGKILL and clients over both transports leave in the middle. Each verdict must be the quiet run's; a fault of
-the service may cost an attempt and never a reward. In the end there must be as many processes, descriptors,
+SIGKILL and clients over both transports leave in the middle. Victims are launchers, jails, their templates
+(for most Python programs the process that all tests share), and whatever else runs in a jail, as an
+out-of-memory killer in user space would choose. Whole jails are stopped for longer than their wall limit,
+and shared processes for good. Each verdict must be the quiet run's; a fault of the service may cost an
+attempt and never a reward. In the end there must be as many processes, descriptors,
 mounts, control groups and files as before, and the server's memory within 5 % of what it was after a tenth
 of the time.
 
@@ -26,8 +29,9 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import grpc.aio
@@ -35,6 +39,7 @@ import grpc.aio
 from bench.load import Known, Served, code_request, server
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.cgroups import PREFIX, probe
+from sandbox.repeatable import is_repeatable
 from tests.leaks import descendants
 from trainer_client.client import AsyncRewardClient, Verdict
 from trainer_client.retry import RetryPolicy
@@ -44,25 +49,41 @@ CALLERS, STREAMERS, STREAM_LENGTH, LEAVERS = 12, 2, 24, 4
 VERDICTS_BETWEEN_KILLS = 8
 _PATIENCE = RetryPolicy(deadline_seconds=600.0, attempt_seconds=300.0, longest_wait_seconds=2.0)
 _SETTLE_SECONDS = 60.0
-_SLOW = (
-    "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass\n"
-    "print(int(input()) * 2)"
-)
+_BURN = "end = time.process_time() + {:g}\nwhile time.process_time() < end: pass\nprint(int(input()) * 2)"
+_SLOW = f"import time\n{_BURN.format(0.2)}"
+_SHARED = f"import time\n{_BURN.format(0.02)}"  # short enough for all of its tests to share a process
+_FORKED = f"import time, zlib\n{_BURN.format(0.02)}"  # zlib: no module of those whose programs share one
+_EXECUTED = "read n; for ((i = 0; i < 5000; i++)); do :; done; echo $((n * 2))"
+_WALL_SECONDS = 3.0
+_FROZEN_SECONDS = 5.0
 
 Judged = tuple[str, float | None, str, str]
 
 
 def pool(size: int) -> list[Known]:
-    """Programs that end at once, programs that take 0.2 s, and identities that need computer algebra."""
-    makers: Sequence[Callable[[int], Known]] = (code_request, _slow_program, _identity, _identity)
+    """Programs that end at once or take 0.2 s, in one process or a fork for each test, and identities.
+
+    The identities need computer algebra.
+    """
+    makers: Sequence[Callable[[int], Known]] = (
+        code_request,
+        partial(_program, _SLOW, 1),
+        _identity,
+        partial(_program, _SHARED, 10),
+        partial(_program, _FORKED, 10),
+        _identity,
+        partial(_program, _EXECUTED, 5, language="bash"),
+    )
     return [makers[n % len(makers)](n) for n in range(size)]
 
 
-def _slow_program(number: int) -> Known:
-    case = pb.StdioCase(input="7\n", output="14\n" if number % 8 < 4 else "15\n")
-    task = pb.CodeTask(language="python", stdio=pb.StdioTests(cases=[case]))
-    text = f"```python\n{_SLOW}  # {number}\n```"
-    return Known(pb.VerifyRequest(completion=text, code=task), "")
+def _program(source: str, tests: int, number: int, language: str = "python") -> Known:
+    """Half of them fail at their last test."""
+    cases = [pb.StdioCase(input=f"{n}\n", output=f"{2 * n}\n") for n in range(tests)]
+    cases[-1].output = f"{2 * tests - 2 + number // 6 % 2}\n"
+    limits = pb.Limits(wall_seconds=_WALL_SECONDS)
+    task = pb.CodeTask(language=language, stdio=pb.StdioTests(cases=cases), limits=limits)
+    return Known(pb.VerifyRequest(completion=f"```{language}\n{source}  # {number}\n```", code=task), "")
 
 
 def _identity(number: int) -> Known:
@@ -165,8 +186,10 @@ class Chaos:
         self.report.verdicts += 1
         self.report.asked_again += verdict.attempts - 1
         found = _judged(verdict)
-        if found != self._quiet[number] or verdict.id != asked:
-            self.report.wrong.append(f"{asked}: {verdict.id} {found} and in quiet {self._quiet[number]}")
+        if verdict.id != asked:
+            self.report.wrong.append(f"{verdict.id} in the place of {asked}")
+        if found != self._quiet[number]:
+            self.report.wrong.append(f"request {number}: {found} and in quiet {self._quiet[number]}")
 
     async def _repeat(self, leave: Callable[[pb.VerifyRequest], Awaitable[None]]) -> None:
         while not self._stop.is_set():
@@ -191,15 +214,24 @@ class Chaos:
         writer.transport.abort()
 
     async def _kill(self) -> None:
-        kinds = {"jail": jails, "launcher": launchers, "worker or program's parent": templates}
-        for kind, found in itertools.cycle(kinds.items()):
+        for (kind, number), found in itertools.cycle(_VICTIMS.items()):
             await self._until_next_kill()
             if self._stop.is_set():
                 return
             if victims := found(self._served.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._random.choice(victims), signal.SIGKILL)
-                    self.report.kills[kind] += 1
+                await self._signal(kind, number, self._random.choice(victims))
+
+    async def _signal(self, kind: str, number: int, victim: int) -> None:
+        """To a process; a jail is stopped as a whole, and goes on later."""
+        whole = kind == "jail" and number == signal.SIGSTOP
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, number)
+            self.report.kills[f"{kind}, {'stopped' if number == signal.SIGSTOP else 'killed'}"] += 1
+        if whole:
+            frozen = [victim, *descendants(victim)]
+            _signal_all(frozen, signal.SIGSTOP)
+            await asyncio.sleep(_FROZEN_SECONDS)
+            _signal_all(reversed(frozen), signal.SIGCONT)
 
     async def _until_next_kill(self) -> None:
         """The time between two kills, and some verdicts.
@@ -241,6 +273,40 @@ def templates(pid: int) -> list[int]:
     return _children(jails(pid), pid)
 
 
+def insiders(pid: int) -> list[int]:
+    """Whatever runs in jails but their first processes: templates, programs, math workers."""
+    return [inside for jail in jails(pid) for inside in descendants(jail)]
+
+
+def sharing(pid: int) -> list[int]:
+    """Processes of Python programs that have all their tests; others could have stopped themselves."""
+    return [inside for inside in templates(pid) if _stays(inside)]
+
+
+def _stays(pid: int) -> bool:
+    try:
+        return is_repeatable(Path("/proc", str(pid), "root", "box", "main.py").read_bytes())
+    except OSError:
+        return False  # a math worker, or one that has just ended
+
+
+def _signal_all(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+_VICTIMS: dict[tuple[str, int], Callable[[int], list[int]]] = {
+    ("jail", signal.SIGKILL): jails,
+    ("process in a jail", signal.SIGKILL): insiders,
+    ("launcher", signal.SIGKILL): launchers,
+    ("shared process", signal.SIGSTOP): sharing,
+    ("worker or program's parent", signal.SIGKILL): templates,
+    ("jail", signal.SIGSTOP): jails,
+    ("shared process", signal.SIGKILL): sharing,
+}
+
+
 def holdings(pid: int, scratch: Path) -> dict[str, int]:
     """What a server holds now."""
     groups = [name for path in probe().directories.values() for name in os.listdir(path)]
@@ -274,7 +340,7 @@ def _apart() -> tuple[str, ...]:
 async def chaos(seconds: float, every: float, size: int, seed: int) -> Report:
     """A quiet run, a warm-up of a tenth of the time, the rest of it, and a quiet run again."""
     with tempfile.TemporaryDirectory() as folder:
-        flags = ("--verdict-cache-bytes", "0", "--math-cache-bytes", "0")
+        flags = ("--verdict-cache-bytes", "0", "--math-cache-bytes", "0", "--test-order", "given")
         with server(*flags, environment={"TMPDIR": folder}, apart=_apart()) as served:
             work = Chaos(served, [item.request for item in pool(size)], every, seed)
             await work.quiet()

@@ -16,6 +16,8 @@ from sandbox.types import Limits, Outcome
 STARVATION_FACTOR = 10.0  # the wall limit is never extended beyond this multiple
 _POLL_FLOOR_SECONDS = 0.002
 _STARVED_POLL_SECONDS = 0.05
+# A look that comes so much later than it was due: we were stopped, or the machine, and our programs with us.
+_FROZEN_SECONDS = 1.0
 _CORES = os.cpu_count() or 1
 _TICKS = os.sysconf("SC_CLK_TCK")  # of a second
 
@@ -73,6 +75,8 @@ class Clock:
         self._waited_before = waits.seconds()
         self._used_before = used_before
         self._crowding = 0.0
+        self._frozen_seconds = 0.0
+        self._looked = self._started
         self._used = 0.0
         self._due = self._started + self._patience_seconds()
 
@@ -101,7 +105,7 @@ class Clock:
     def _patience_seconds(self) -> float:
         """How long no limit can be exceeded, if every core worked for this program."""
         cpu_left = (self._limits.cpu_seconds - self._used) / _CORES
-        wall_left = self._limits.wall_seconds - self.wall_seconds()
+        wall_left = self._limits.wall_seconds - self._thawed_seconds()
         if wall_left <= 0:
             wall_left = _STARVED_POLL_SECONDS
         watched = min(self._confinement.watch_seconds, self._memory.patience_seconds())
@@ -109,6 +113,10 @@ class Clock:
 
     def exceeded(self) -> Outcome | None:
         """The limit that is used up, if one is; to be asked when patience is at its end."""
+        now = time.monotonic()
+        if now - self._due > _FROZEN_SECONDS:  # since when is not known: the whole wait does not count
+            self._frozen_seconds += now - self._looked
+        self._looked = now
         limit = self._exceeded()
         self._due = time.monotonic() + self._patience_seconds()
         return limit
@@ -121,11 +129,16 @@ class Clock:
             return Outcome.MEMORY_LIMIT
         return Outcome.WALL_LIMIT if self._is_over_wall_limit() else None
 
+    def _thawed_seconds(self) -> float:
+        """Since the start, without the time in which nothing here could run."""
+        return self.wall_seconds() - self._frozen_seconds
+
     def _is_over_wall_limit(self) -> bool:
-        beyond = self.wall_seconds() - self._limits.wall_seconds
+        thawed = self._thawed_seconds()
+        beyond = thawed - self._limits.wall_seconds
         if beyond <= 0:
             return False
-        if self.wall_seconds() > self._most_wall_seconds:
+        if thawed > self._most_wall_seconds:
             return True
         self._crowding = max(self._crowding, _waiting_for_a_second())
         programs = [pid for pid in self._confinement.processes() if pid != self._template]

@@ -33,6 +33,7 @@ _FETCH_CHUNK_BYTES = 1 << 18
 _ROUND_OUTPUT_BYTES = 1 << 18
 
 Handler = Callable[[bytes], bytes]
+_OTHERS_SIGNALS = signal.SIGKILL, signal.SIGTERM  # an out-of-memory killer's in user space, too
 
 
 class Jail:
@@ -57,6 +58,7 @@ class Jail:
         self._job: dict[str, Any] = {}
         self._source = b""
         self._supervisor: RepeatingSupervisor | None = None
+        self._keeps_files = False  # from one run to the next
 
     def live(self) -> NoReturn:
         """Sets the jail up and serves its job. In a forked template it raises `template.Become`."""
@@ -157,6 +159,7 @@ class Jail:
 
     def _do_run(self, frame: Frame, ends: conversation.Ends | None = None) -> Frame:
         """Runs, each a fork supervised to its end: the first case, and more while they go quickly."""
+        self._keeps_files = frame.header.get("keep_files", False)
         runs: list[supervise.Run] = []
         until = time.monotonic() + frame.header.get("seconds", 0.0)
         for arguments, stdin, call in zip(
@@ -185,6 +188,10 @@ class Jail:
     ) -> supervise.Run:
         argv = tuple(self._argv(command, arguments)) if command or arguments else ()
         run = self._supervised().run(stdin, call, argv, ends, repeat=repeat)
+        if ends is None and _may_be_others_doing(run):
+            if not self._keeps_files:
+                self._clean()
+            run = self._supervised().run(stdin, call, argv, None)
         self._recognise_memory_limit(run)
         return run
 
@@ -231,6 +238,11 @@ class Jail:
         self._connection.sendall(frames.pack(Frame({"ok": True})))
         supervisor.serve()
         os._exit(0)
+
+
+def _may_be_others_doing(run: supervise.Run) -> bool:
+    """Whether somebody outside may have killed the program: what it does itself, it does again."""
+    return run.outcome is Outcome.RUNTIME_ERROR and run.signal in _OTHERS_SIGNALS
 
 
 def _is_enough(runs: Sequence[supervise.Run], header: dict[str, Any]) -> bool:

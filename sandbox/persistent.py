@@ -6,6 +6,7 @@ the process. `sandbox.repeating` is its supervisor.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any
@@ -16,6 +17,7 @@ from sandbox.template import Job
 
 READY, ONCE = b"r", b"o"  # to the supervisor: the run is over, another may come; there will be one only
 NEXT = b"n"
+_IN_MEMORY = io.StringIO, io.BytesIO
 
 
 def staying(job: Job, namespace: dict[str, Any]) -> Process | None:
@@ -43,13 +45,21 @@ class Process:
         self._spare = [(os.dup(place), place) for place in streams.given()]
         self._recursion_limit = sys.getrecursionlimit()
         self._most_digits = sys.get_int_max_str_digits()
+        self._caches = getattr(sys.modules.get("typing"), "_cleanups", ())
         self._random = sys.modules.get("random")
         self._random_state = self._random.getstate() if self._random is not None else None
 
+    def let_go(self) -> None:
+        """Before a run's objects end: empties what of `typing` keeps them."""
+        for empty in self._caches:
+            empty()
+
     def renew(self) -> bool:
         """Makes everything as before the first run; False where that cannot be."""
+        if self._namespace:  # what ended last has left something there
+            return False
         try:
-            return self._put_back()
+            return all(map(_is_plain, (sys.stdin, sys.stdout, sys.stderr))) and self._put_back()
         except (OSError, ValueError):  # a stream that is closed, or taken apart
             return False
 
@@ -77,10 +87,15 @@ class Process:
 
 
 def _attributes(stream: Any) -> list[dict[str, Any]]:
-    """What a program could have left on a stream's layers. Input that was opened anew has another name."""
+    """What a program could have left on a stream's layers."""
     buffer = stream.buffer
     layers = [vars(layer) for layer in (stream, buffer, getattr(buffer, "raw", buffer))]
-    return [{name: value for name, value in layer.items() if name != "name"} for layer in layers]
+    return [dict(layer) for layer in layers]
+
+
+def _is_plain(stream: Any) -> bool:
+    """Whether nothing but memory ends with what stands in a stream's place."""
+    return type(stream) is io.TextIOWrapper or (type(stream) in _IN_MEMORY and not vars(stream))
 
 
 def _rewound() -> Any:
@@ -88,6 +103,7 @@ def _rewound() -> Any:
     stream: Any = sys.__stdin__
     if stream.closed or not stream.seekable():
         stream = open(0, encoding=stream.encoding, errors=stream.errors, newline="\n", closefd=False)  # noqa: SIM115
+        stream.buffer.raw.name = "<stdin>"
         vars(sys)["__stdin__"] = stream
     stream.seek(0)
     return stream

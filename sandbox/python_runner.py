@@ -74,6 +74,7 @@ def execute(brief: Brief) -> NoReturn:
     process = persistent.staying(own.job, main.__dict__) if own.stays else None
     status = _guarded(enter, code)
     while process is not None and status == 0 and not _has_threads_or_callbacks():
+        process.let_go()
         status = _finish(main)
         if status or not process.renew():
             os._exit(status)

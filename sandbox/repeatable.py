@@ -5,7 +5,7 @@ fraction of a fork. Each run makes anew whatever the program defines, so what co
 shares with the interpreter: modules, streams, descriptors, threads, settings. A program passes if it
 imports only modules whose state it cannot change, or whose state is put back, and names nothing that
 reaches further. What such a module has that can be changed (a class written in Python, a table) may be
-called, derived from or stand in an annotation, and not be kept. The lists err on the side of a fork.
+called or stand in an annotation, and not be kept or derived from. The lists err on the side of a fork.
 
 This is no wall. A program that finds a way to keep something for its next run learns its own earlier
 inputs and nothing else: no expected output is in the jail, and what does not end well, or is found
@@ -15,9 +15,10 @@ wrong, is run again in a fork.
 from __future__ import annotations
 
 import ast
+import builtins
+import functools
 import sys
 import types
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -35,9 +36,8 @@ _WHOLE = _words(
 _PARTS = {
     "copy": _words("copy deepcopy"),
     "dataclasses": _words("asdict astuple dataclass field replace"),
-    "enum": _words("Enum Flag IntEnum IntFlag auto unique"),
     "functools": _words("cache cached_property cmp_to_key lru_cache partial reduce total_ordering"),
-    "io": _words("BytesIO IOBase StringIO"),
+    "io": _words("BytesIO StringIO"),
     "os": _words("fstat read write"),
     "string": _words(
         "ascii_letters ascii_lowercase ascii_uppercase capwords digits hexdigits octdigits printable"
@@ -52,21 +52,38 @@ _PARTS = {
 _STREAMS = _words("stdin stdout stderr")  # of sys: put back
 # Each reaches what the program did not define, or runs text that nobody has looked at.
 _FORBIDDEN = _words(
-    "_CHUNK_SIZE __del__ _blksize _convert_ _finalizing _member_type_ ag_code ag_frame attrgetter breakpoint"
-    " clear_overloads compile copyright cr_code cr_frame credits delattr detach eval exec f_back f_builtins"
-    " f_globals f_locals get_overloads get_type_hints getattr gi_code gi_frame globals help license locals"
-    " methodcaller mro obj overload reconfigure register setattr tb_frame vars"
+    "ForwardRef RegexFlag _CHUNK_SIZE __del__ _blksize _convert_ _evaluate _finalizing _member_type_"
+    " ag_code ag_frame attrgetter breakpoint clear_overloads compile copyright cr_code cr_frame"
+    " credits delattr detach eval exec f_back f_builtins f_globals f_locals get_overloads"
+    " get_type_hints getattr gi_code gi_frame globals help license locals methodcaller mro obj"
+    " overload reconfigure register setattr tb_frame vars"
 )
 _SPECIAL = _words(  # all others with two underscores are forbidden, but as names of methods
     "__add__ __bool__ __call__ __contains__ __eq__ __file__ __float__ __ge__ __getitem__ __gt__ __hash__"
     " __init__ __int__ __iter__ __le__ __len__ __lt__ __mod__ __mul__ __name__ __ne__ __neg__ __next__"
     " __repr__ __setitem__ __str__ __sub__"
 )
+# What a program may define. Others are handed classes that are not the program's (`__exit__`), end objects
+# when nobody expects it, or make copies in ways of their own.
+_OPERATORS = _words(
+    "add and divmod floordiv lshift matmul mod mul or pow rshift sub truediv xor"  # also with r and i before
+)
+_METHODS = (_SPECIAL - _words("__file__ __name__")).union(
+    (f"__{kind}{name}__" for kind in ("", "i", "r") for name in _OPERATORS),
+    _words(
+        "__abs__ __bytes__ __ceil__ __complex__ __copy__ __deepcopy__ __delitem__ __enter__ __floor__"
+        " __format__ __getattr__ __index__ __invert__ __length_hint__ __missing__ __pos__"
+        " __post_init__ __reversed__ __round__ __trunc__"
+    ),
+)
+_PLAIN = _words("__file__ __name__")  # special, and no function
+# They keep what they were asked with, and compare the next with it.
+_KEEPING = _words("datetime re struct typing")
 _ONLY_SO = _words("exit open quit type")  # that stand in `_Found.special` places only
 _TELLING = (
     *(ast.AnnAssign, ast.AsyncFunctionDef, ast.Attribute, ast.Call, ast.ClassDef, ast.Compare),
     *(ast.ExceptHandler, ast.FunctionDef, ast.Import, ast.ImportFrom, ast.MatchAs, ast.MatchClass),
-    *(ast.MatchStar, ast.Name, ast.arg),
+    *(ast.MatchMapping, ast.MatchStar, ast.Name, ast.arg),
 )
 # What is asked of these holds while the program gives none of the names another meaning.
 _USUAL = _words("bool bytes dict float frozenset int isinstance list set str tuple type")
@@ -93,7 +110,7 @@ def is_repeatable(source: bytes, setup: bytes = b"") -> bool:
     for node in given:
         if isinstance(node, ast.Import | ast.ImportFrom):
             found.learn(node)
-    return all(map(found.learn, nodes)) and all(map(found.allows, nodes))
+    return all(map(found.learn, nodes)) and not found.is_kept() and all(map(found.allows, nodes))
 
 
 def _telling(text: bytes) -> list[ast.AST]:
@@ -105,12 +122,18 @@ class _Found:
     """What a program imports and asks of it."""
 
     modules: dict[str, str] = field(default_factory=dict)  # by the name that the program gave them
-    names: dict[str, tuple[str, str]] = field(default_factory=dict)  # from modules: which, and its name there
-    bound: set[str] = field(default_factory=set)  # names that the program gives a meaning
+    names: dict[str, set[tuple[str, str]]] = field(
+        default_factory=dict
+    )  # from modules: which, and name there
+    bound: set[str] = field(default_factory=set)  # names that the program gives a meaning, beside
+    classes: set[str] = field(default_factory=set)  # its own classes
     # Nodes that stand where they do no harm: nothing but a call, a look-up or a class's head has their value.
     placed: set[int] = field(default_factory=set)
     special: set[int] = field(default_factory=set)  # the same of `_ONLY_SO` and what is called of os
     asked: set[int] = field(default_factory=set)  # the same as long as nothing of `_USUAL` is bound
+    hashes: bool = False  # whether one of its classes says what its equals are
+    bases: set[int] = field(default_factory=set)
+    called: set[int] = field(default_factory=set)
 
     def learn(self, node: ast.AST) -> bool:
         """Takes what a node imports and binds, and what it puts where; False if it may not."""
@@ -127,9 +150,11 @@ class _Found:
             case ast.Compare():
                 self._learn_comparison(node)
             case ast.ClassDef():
-                self._place(*node.decorator_list, *(() if node.keywords else node.bases))
+                self._place(*node.decorator_list)
+                self.bases.update(map(id, node.bases))
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self._place(*node.decorator_list)
+                self.hashes = self.hashes or node.name == "__hash__"
                 self._place_annotation(node.returns)
             case ast.arg() | ast.AnnAssign():
                 self._place_annotation(node.annotation)
@@ -141,11 +166,15 @@ class _Found:
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                 self.bound.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                self.hashes = self.hashes or name == "__hash__"
+            case ast.ClassDef(name=name):
+                self.classes.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 self.bound.add(name)
             case (
                 ast.ExceptHandler(name=str(name))
                 | ast.MatchAs(name=str(name))
+                | ast.MatchMapping(rest=str(name))
                 | ast.MatchStar(name=str(name))
             ):
                 self.bound.add(name)
@@ -154,20 +183,20 @@ class _Found:
 
     def _import(self, alias: ast.alias) -> bool:
         module = alias.name if alias.asname else alias.name.partition(".")[0]
-        self.modules[alias.asname or module] = module
+        name = alias.asname or module
+        alone = self.modules.setdefault(name, module) == module
         known = alias.name in _WHOLE or alias.name in _PARTS
-        return known and _is_harmless(alias.asname or "")
+        return alone and known and _is_harmless(name)
 
     def _import_from(self, node: ast.ImportFrom, alias: ast.alias) -> bool:
         module = node.module or ""
-        if alias.name == "*":
-            self.names.update((name, (module, name)) for name in _public(module))
-        else:
-            self.names[alias.asname or alias.name] = module, alias.name
+        for name in _public(module) if alias.name == "*" else (alias.name,):
+            self.names.setdefault(alias.asname or name, set()).add((module, name))
         return not node.level and _may_ask(module, alias.name) and _is_harmless(alias.asname or "")
 
     def _learn_call(self, node: ast.Call) -> None:
         self._place(node.func)
+        self.called.add(id(node.func))
         match node:
             case ast.Call(func=ast.Name(id="exit" | "quit")):
                 self.special.add(id(node.func))
@@ -198,19 +227,30 @@ class _Found:
             if all(isinstance(part, _IN_ANNOTATIONS) for part in parts):
                 self._place(*parts)
 
+    def is_kept(self) -> bool:
+        """Whether something of the program's could be found by its equals in the next run."""
+        modules = {*self.modules.values(), *(module for paths in self.names.values() for module, _ in paths)}
+        return self.hashes and not modules.isdisjoint(_KEEPING)
+
     def allows(self, node: ast.AST) -> bool:
         """Whether a node is harmless, once all have been learnt from."""
         match node:
             case ast.Name(id=name):
                 return _is_harmless(name) and self._may_stand(node, name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                return name not in _FORBIDDEN
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                return name in _METHODS or not (name in _FORBIDDEN or name.startswith("__"))
+            case ast.ClassDef(name=str(name)) | ast.arg(arg=str(name)) | ast.ExceptHandler(name=str(name)):
+                return _is_harmless(name)
+            case (
+                ast.MatchAs(name=str(name)) | ast.MatchMapping(rest=str(name)) | ast.MatchStar(name=str(name))
+            ):
+                return name not in _SPECIAL and _is_harmless(name)
             case ast.MatchClass(kwd_attrs=names):
                 return all(map(_is_harmless, names))
             case ast.Attribute(value=ast.Name(id=base), attr=name) if base in self.modules:
                 return _may_ask(self.modules[base], name) and self._may_be_there(node)
             case ast.Attribute(attr=name):
-                return _is_harmless(name) and self._may_be_there(node)
+                return _is_harmless(name) and self._may_be_called(node) and self._may_be_there(node)
         return True
 
     def _may_stand(self, node: ast.Name, name: str) -> bool:
@@ -219,6 +259,21 @@ class _Found:
         if name in self.modules:  # handed on, it would be asked under another name
             return id(node) in self.placed
         return not isinstance(node.ctx, ast.Load) or self._is_free(node)
+
+    def _may_be_called(self, node: ast.Attribute) -> bool:
+        """Whether a special method is called at once, and what makes an object anew only by its class."""
+        if not node.attr.startswith("__") or node.attr in _PLAIN:
+            return True
+        return id(node) in self.called and (node.attr != "__init__" or self._is_base(node.value))
+
+    def _is_base(self, node: ast.expr) -> bool:
+        """`super()`, a class of the program's or a builtin one."""
+        match node:
+            case ast.Call(func=ast.Name(id="super")):
+                return "super" not in self.bound | self.classes
+            case ast.Name(id=name) if name not in self.bound:
+                return name in self.classes or isinstance(getattr(builtins, name, None), type)
+        return False
 
     def _may_be_there(self, node: ast.Attribute) -> bool:
         """Whether an attribute is read, or set on something of the program's own."""
@@ -234,11 +289,15 @@ class _Found:
 
     def _is_free(self, node: ast.Name | ast.Attribute) -> bool:
         """Whether what a module gives may stand where it does: anywhere, if it cannot be changed."""
-        path = self._path(node)
-        if path is None or path[0] == "sys":
+        return all(self._is_free_at(node, path) for path in self._paths(node))
+
+    def _is_free_at(self, node: ast.Name | ast.Attribute, path: tuple[str, ...]) -> bool:
+        if path[0] == "sys":
             return True
         if path[0] == "os":
             return id(node) in self.special
+        if id(node) in self.bases and path == ("typing", "NamedTuple"):
+            return True
         found: Any = sys.modules.get(path[0])
         for name in path[1:]:
             found = getattr(found, name, _MISSING)
@@ -248,18 +307,17 @@ class _Found:
         return _is_fixed(found) or id(node) in self.placed or self._is_asked(node)
 
     def _is_asked(self, node: ast.expr) -> bool:
-        return id(node) in self.asked and not self.bound & _USUAL
+        return id(node) in self.asked and not (self.bound | self.classes) & _USUAL
 
-    def _path(self, node: ast.expr) -> tuple[str, ...] | None:
-        """The module and the names by which a node comes from it; None if it does not."""
+    def _paths(self, node: ast.expr) -> list[tuple[str, ...]]:
+        """The modules and the names by which a node may come from them; none if it does not."""
         if isinstance(node, ast.Name):
-            return self.names.get(node.id)
+            return [*self.names.get(node.id, ())]
         if not isinstance(node, ast.Attribute):
-            return None
+            return []
         if isinstance(node.value, ast.Name) and node.value.id in self.modules:
-            return self.modules[node.value.id], node.attr
-        base = self._path(node.value)
-        return None if base is None else (*base, node.attr)
+            return [(self.modules[node.value.id], node.attr)]
+        return [(*base, node.attr) for base in self._paths(node.value)]
 
 
 def _may_ask(module: str, name: str) -> bool:
@@ -268,14 +326,15 @@ def _may_ask(module: str, name: str) -> bool:
     if module in _PARTS:
         wanted = _public(module) if name == "*" else (name,)
         return all(one in _PARTS[module] for one in wanted)
-    return module in _WHOLE and _is_harmless(name) and not name.startswith("_")
+    return module in _WHOLE and _is_harmless(name) and (name == "*" or name in _public(module))
 
 
-def _public(module: str) -> Iterable[str]:
+@functools.cache
+def _public(module: str) -> frozenset[str]:
     """What `from module import *` gives."""
     found = sys.modules.get(module)
     usual = [name for name in dir(found) if not name.startswith("_")]
-    return getattr(found, "__all__", usual)
+    return frozenset(getattr(found, "__all__", usual))
 
 
 def _asks_type(node: ast.expr) -> TypeGuard[ast.Call]:

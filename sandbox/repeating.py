@@ -9,6 +9,7 @@ fork of its own, where the cost of the fork is little beside it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from dataclasses import replace
@@ -112,6 +113,14 @@ class RepeatingSupervisor(Supervisor):
         if not living.ready:
             living.poll.unregister(living.streams.orders)  # it says no more; its end comes by the pidfd
         return living.ready
+
+    def _wake(self, living: Template) -> None:
+        """As the base's; a program that may stay cannot have stopped itself, so somebody outside has."""
+        if living.pidfd is None or not self._may_stay:
+            super()._wake(living)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(living.pid, signal.SIGCONT)
 
     def _end(self, living: Template, stopped: Outcome | None) -> End:
         """As the base's; the end of a run in a process of the program's own, or of the process."""

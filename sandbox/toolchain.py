@@ -34,6 +34,8 @@ COMPILE_LIMITS = Limits(
 _HELLO_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=60.0)
 _MAX_PRODUCT_BYTES = 512 << 20
 _DIAGNOSTIC_BYTES = 16 << 10
+# What compilers say of a process of theirs that somebody killed.
+_KILLED = re.compile(rb"\bkilled\b|\bSIGKILL\b", re.IGNORECASE)
 _VERSIONS = (re.compile(r"\d+(?:\.\d+)+[\w+-]*"), re.compile(r"\d+"))
 _PENDING = "installed; its self-test runs before its first use"
 
@@ -179,6 +181,8 @@ class Toolchain:
         words = {**unit.words, "linker": linker, **self._ahead.words(row, status.version)}
         command = _filled(row.compile_command, words, _memory_words(limits))
         result, products = await self._build(row, command, unit, limits)
+        if result.outcome is Outcome.RUNTIME_ERROR and _KILLED.search(result.stderr or result.stdout):
+            result, products = await self._build(row, command, unit, limits)  # if outside, then not again
         diagnostics = _tidy(result.stderr or result.stdout)
         if result.outcome is Outcome.OK and products:
             made = _compiled(program, key, unit, {**unit.beside, **products})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator
@@ -92,6 +93,62 @@ async def test_a_stopped_process_meets_the_wall_backstop(run: Run) -> None:
     source = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
     result = await run(source, limits=Limits(cpu_seconds=1, wall_seconds=0.5))
     assert result.outcome is Outcome.WALL_LIMIT
+
+
+BUSY = "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass\nprint(1)\n"
+BUSY_SHELL = "for ((n = 0; n < 50000; n++)); do :; done; echo 1"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(("language", "source"), [("python", BUSY), ("bash", BUSY_SHELL)])
+async def test_a_program_that_somebody_outside_kills_is_run_again(
+    sandbox: Sandbox, run: Run, number: signal.Signals, language: str, source: str
+) -> None:
+    task = asyncio.create_task(run(source, language=language))
+    os.kill((await _generations(sandbox))[2][0], number)
+    result = await task
+    assert (result.outcome, result.stdout) == (Outcome.OK, b"1\n")
+
+
+async def test_what_kills_itself_has_done_it(run: Run) -> None:
+    result = await run("import os\nprint(1, flush=True)\nos.kill(os.getpid(), 9)")
+    assert (result.outcome, result.signal, result.stdout) == (Outcome.RUNTIME_ERROR, 9, b"1\n")
+
+
+async def test_the_files_of_a_killed_run_are_gone_when_it_is_run_again(run: Run) -> None:
+    result = await run("import os\nopen('x', 'x').close()\nos.kill(os.getpid(), 9)")
+    assert (result.signal, result.stderr) == (9, b"")
+
+
+async def test_time_in_which_a_whole_jail_stood_still_is_not_the_programs(sandbox: Sandbox, run: Run) -> None:
+    task = asyncio.create_task(run(BUSY, limits=Limits(cpu_seconds=1, wall_seconds=1)))
+    inside = [pid for pids in await _generations(sandbox) for pid in pids]
+    for pid in inside:
+        os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(2)
+    for pid in reversed(inside):
+        os.kill(pid, signal.SIGCONT)
+    assert (await task).outcome is Outcome.OK
+
+
+async def _generations(sandbox: Sandbox) -> list[list[int]]:
+    """The jail's first process, those that it started, and their children, once a program is there."""
+    assert sandbox.launcher is not None
+    found: list[list[int]] = []
+    while len(found) < 3 or not found[2]:
+        await asyncio.sleep(0.01)
+        found = [[sandbox.launcher.info.pid]]
+        for _ in range(3):
+            found.append([child for pid in found[-1] for child in _children(pid)])
+        found = found[1:]
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []  # it ended while we looked
 
 
 @pytest.mark.parametrize(

@@ -76,14 +76,34 @@ ALONE = {
     "an end that closes standard input": "print(input())\nexit()",
     "random numbers": "import random\nprint(random.random(), random.randint(1, 10**9))",
     "the order of a set": "print(list({'alpha', 'beta', 'gamma', 'delta', 'epsilon'}))",
+    "a generator's last words": (
+        "def g():\n global seen\n try: yield\n finally: seen = 1\nh = g(); next(h)\ntry: print(seen)\nexcept NameError: print('new')"
+    ),
+    "a stream with a generator": (
+        "import io, sys\ndef g(out):\n try: yield\n finally: out.write('left')\n"
+        "s = io.StringIO(); s.g = g(sys.stdout); next(s.g)\nprint(input())\nsys.stdin = s"
+    ),
+    "what typing keeps": (
+        "import sys\nfrom typing import List\nfor n in range(200):\n def f(x: List[n]): pass\ndef g(out):\n try: yield\n"
+        " finally: out.write('left')\nclass K: pass\nk = K(); k.g = g(sys.stdout); next(k.g)\ndef f(x: List[k]): pass\n"
+        "print(input())"
+    ),
+    "the name of a stream": "import sys\nr = sys.stdout.buffer.raw\nprint(r.name)\nr.name = 'seen'",
+    "the name of an input opened anew": "import sys\nprint(sys.stdin.name)\nexit()",
     "a name of the interpreter's": "print(len(str(print)))\nprint = None",
+}
+
+
+ENDING = {
+    ALONE[name] for name in ("a generator's last words", "a stream with a generator", "the name of a stream")
 }
 
 
 @pytest.mark.parametrize("source", ALONE.values(), ids=ALONE)
 async def test_a_run_finds_nothing_of_the_one_before(sandbox: Sandbox, source: str) -> None:
     printed = await _printed(sandbox, source, *["one\ntwo\n"] * 4)
-    assert printed == [(printed[0][0], index > 0) for index in range(4)]
+    assert {text for text, _ in printed} == {printed[0][0]}
+    assert [repeated for _, repeated in printed] == [source not in ENDING and index > 0 for index in range(4)]
 
 
 @pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
@@ -125,7 +145,10 @@ async def test_a_run_that_fails_is_seen_in_a_fork(sandbox: Sandbox) -> None:
     assert b"ZeroDivisionError" in results[2].stderr
 
 
-async def test_a_first_run_that_is_killed_from_outside_is_run_again(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+async def test_a_first_run_that_is_killed_or_stopped_from_outside_ends_well(
+    sandbox: Sandbox, number: signal.Signals
+) -> None:
     assert sandbox.launcher is not None
     source = "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass\nprint(1)\n"
     task = asyncio.create_task(_printed(sandbox, source, ""))
@@ -134,7 +157,7 @@ async def test_a_first_run_that_is_killed_from_outside_is_run_again(sandbox: San
         await asyncio.sleep(0.01)
         jails = [int(pid) for pid in _children(sandbox.launcher.info.pid)]
     for pid in inside:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     assert await task == [("1\n", False)]
 
 

@@ -212,3 +212,31 @@ int main() {
     async with sandbox.session(compilation.artefact, LIMITS) as session:
         result = await session.run(Case())
     assert (result.exit_code, result.stdout) == (0, b"early a thread's late"), result
+
+
+class _KilledOnce(_Jail):
+    """A compiler's, of whose processes somebody kills the first."""
+
+    async def run(self, case: Case, *, command: Sequence[str] = (), keep_files: bool = False) -> RunResult:
+        result = await super().run(case, command=command)
+        if self._commands != [command]:
+            return result
+        said = b"gcc: fatal error: Killed signal terminated program cc1"
+        return replace(result, outcome=Outcome.RUNTIME_ERROR, exit_code=1, stderr=said)
+
+
+async def test_a_compiler_that_somebody_outside_kills_compiles_again() -> None:
+    commands: list[Sequence[str]] = []
+
+    @asynccontextmanager
+    async def open_jail(*_: object) -> AsyncIterator[Session]:
+        yield cast(Session, _KilledOnce("", commands))
+
+    tools = Toolchain(open_jail, cache_bytes=0, cache_directory="")
+    commands.append(())
+    await tools.start("docker", [])
+    await tools.test("c")
+    commands.clear()
+    compilation = await tools.compile(Program("c", "int main(void) {}\n"))
+    assert compilation.outcome is Outcome.OK
+    assert commands == [commands[0]] * 2

@@ -1,10 +1,10 @@
 """OpenEnv: an environment of one step whose reward is our verdict, and `null` without one.
 
     from trainer_client.adapters.openenv import VerdictAction, VerdictEnvironment, VerdictObservation
-    app = create_app(VerdictEnvironment, VerdictAction, VerdictObservation)
+    app = create_app(VerdictEnvironment, VerdictAction, VerdictObservation, max_concurrent_envs=1024)
 
 `reset(label=...)` names the task, `step(VerdictAction(completion=...))` judges; a client
-without state gives the label with the step.
+without state gives the label with the step. All sessions of a process share its connection.
 Contract: openenv 0.10, core/env_server/interfaces.py.
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 from openenv.core.env_server.interfaces import Environment
 from openenv.core.env_server.types import Action, Observation, State
 
-from trainer_client.adapters.scorer import Scorer
+from trainer_client.adapters.scorer import default_scorer
+from trainer_client.client import Verdict
 
 
 class VerdictAction(Action):  # type: ignore[misc]  # its package has no types
@@ -39,7 +40,6 @@ class VerdictEnvironment(Environment):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._scorer = Scorer()
         self._label: Any = None
         self._state = State()
 
@@ -53,8 +53,19 @@ class VerdictEnvironment(Environment):  # type: ignore[misc]
 
     def step(self, action: VerdictAction, timeout_s: float | None = None, **_: Any) -> VerdictObservation:
         """Judges the answer and ends the episode. Raises LabelError for a label that is none."""
-        label = self._label if action.label is None else action.label
-        (verdict,) = self._scorer.verdicts_plainly([label], [action.completion])
+        (verdict,) = default_scorer().verdicts_plainly([self._label_of(action)], [action.completion])
+        return self._observed(verdict)
+
+    async def step_async(
+        self, action: VerdictAction, timeout_s: float | None = None, **_: Any
+    ) -> VerdictObservation:
+        """`step` without a thread for each session; what the server of environments calls."""
+        return self._observed(await default_scorer().verdict(self._label_of(action), action.completion))
+
+    def _label_of(self, action: VerdictAction) -> Any:
+        return self._label if action.label is None else action.label
+
+    def _observed(self, verdict: Verdict) -> VerdictObservation:
         self._state.step_count += 1
         return VerdictObservation(
             status=verdict.status, message=verdict.message, reward=verdict.reward, done=True

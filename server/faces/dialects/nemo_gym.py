@@ -2,11 +2,12 @@
 
 Request: a data set's row and `response`, an OpenAI Responses object. Answer: the row
 again with `reward`. A completion that was not judged keeps `reward` 0.0, as the
-schema wants a number, with `mask_sample` set so that the trainer leaves it out, and
-`failure_kind`; a service at fault is a 503, which NeMo-RL takes for infrastructure
-and dispatches anew. Gym starts servers itself: `trainer_client.adapters.nemo_gym` is
-the small server that points here.
-Source: nemo_gym BaseVerifyResponse (07d6b0d0), NeMo-RL experience/failures.py (7ea279ab).
+schema wants a number, with `mask_sample` set so that the trainer leaves it out (also in
+`instance_config`, where NeMo-RL looks for it), and `failure_kind`; a service at fault is
+a 503, which NeMo-RL takes for infrastructure and dispatches anew. Gym starts servers
+itself: `trainer_client.adapters.nemo_gym` is the small server that points here.
+Source: nemo_gym BaseVerifyResponse (07d6b0d0), NeMo-RL experience/failures.py (7ea279ab) and
+mask_sample_rules.py (3ea08877).
 """
 
 from __future__ import annotations
@@ -56,8 +57,15 @@ async def _verify(context: Context, request: Request) -> Response:
         "verdict_message": verdict.message,
     }
     if not verdict.HasField("reward"):
-        answer |= {"mask_sample": True, "failure_kind": "ungradable", "failure_reason": verdict.message}
+        answer |= _masked(fields.get("instance_config"))
+        answer |= {"failure_kind": "ungradable", "failure_reason": verdict.message}
     return json(answer)
+
+
+def _masked(instance_config: Any) -> dict[str, Any]:
+    """What keeps a row out of the loss."""
+    known = instance_config if isinstance(instance_config, dict) else {}
+    return {"mask_sample": True, "instance_config": {**known, "mask_sample": True}}
 
 
 async def _seed_session(context: Context, request: Request) -> Response:

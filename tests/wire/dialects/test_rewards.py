@@ -89,8 +89,9 @@ def test_nemo_gym_runs_unit_tests(web: httpx.Client) -> None:
 
 
 def test_nemo_gym_masks_what_cannot_be_judged(web: httpx.Client) -> None:
-    answer = nemo(web, "\\boxed{1}", reward_task=EMPTY_GOLD).json()
+    answer = nemo(web, "\\boxed{1}", reward_task=EMPTY_GOLD, instance_config={"kept": 1}).json()
     assert answer["mask_sample"] is True
+    assert answer["instance_config"] == {"kept": 1, "mask_sample": True}  # what NeMo-RL reads
     assert answer["failure_kind"] == "ungradable"
 
 
