@@ -165,7 +165,7 @@ class Jail:
         for arguments, stdin, call in zip(
             frame.header["arguments"], frame.blobs[::2], frame.blobs[1::2], strict=True
         ):
-            if not frame.header.get("keep_files"):
+            if not self._keeps_files:
                 self._clean()
             repeat = frame.header.get("repeat", False)
             runs.append(

@@ -132,6 +132,7 @@ class LauncherProcess:
         loop.add_reader(near.fileno(), self._on_control)
         try:
             self._info = await asyncio.wait_for(asyncio.shield(self._ready), _START_SECONDS)
+            self._make_ready(self._config.ready)
         except TimeoutError as error:
             await self.close()
             raise SandboxUnavailable(f"the launcher was not ready within {_START_SECONDS:.0f} s") from error
@@ -141,7 +142,6 @@ class LauncherProcess:
         except asyncio.CancelledError:
             await self.close()
             raise
-        self._make_ready(self._config.ready)
         return self._info
 
     def _on_control(self) -> None:
