@@ -122,7 +122,7 @@ class Launcher:
 
     def _spawn(self, job: int, connection: socket.socket) -> None:
         if not self._free_slots:
-            connection.close()  # the server sees a lost jail and asks again
+            self._refuse(job, connection)
             return
         slot = self._free_slots.pop()
         name = cgroups.group_name(self._config.family, self._config.generation, slot)
@@ -131,7 +131,7 @@ class Launcher:
         except OSError:
             traceback.print_exc()  # one jail without a group is one lost jail, not the end of all
             self._free_slots.insert(0, slot)
-            connection.close()
+            self._refuse(job, connection)
             return
         pid = self._confinement.fork_init()
         if pid == 0:
@@ -140,6 +140,11 @@ class Launcher:
         descriptor = os.pidfd_open(pid)
         self._jails[descriptor] = _Buried(job, pid, slot, group)
         self._poll.register(descriptor, select.POLLIN)
+
+    def _refuse(self, job: int, connection: socket.socket) -> None:
+        """The server sees a lost jail, which it need not wait for, and asks again."""
+        connection.close()
+        self._tell({"op": "ended", "id": job})
 
     def _become_jail(self, connection: socket.socket, group: Any, slot: int) -> None:
         for descriptor in (*self._jails, self._control.detach()):

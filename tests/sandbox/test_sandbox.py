@@ -111,6 +111,19 @@ async def test_a_jail_that_is_killed_before_it_has_a_submission_is_nobodys_loss(
     assert await _one(sandbox, "print(1)") is Outcome.OK
 
 
+async def test_nobody_waits_for_jails_that_a_launcher_has_no_room_for(sandbox: Sandbox) -> None:
+    launcher = sandbox.launcher
+    assert launcher is not None
+    channels = [launcher.spawn() for _ in range(40)]
+    while not channels[-1].ended:
+        await asyncio.sleep(0.01)
+    for channel in channels:
+        channel.close()
+    while launcher.living_jails:
+        await asyncio.sleep(0.01)
+    assert await _one(sandbox, "print(1)") is Outcome.OK
+
+
 async def _kill_all(pids: Sequence[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):  # it died with the one before
