@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -29,8 +28,8 @@ from tests.sandbox.conftest import LIMITS
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.asyncio(loop_scope="module")]
 
 
-def ours() -> list[str]:
-    return docker("ps", "-aq", "--filter", f"label={LABEL}").split()
+def ours(*filters: str) -> list[str]:
+    return docker("ps", "-aq", "--filter", f"label={LABEL}", *filters).split()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -201,8 +200,17 @@ async def test_a_killed_server_leaves_no_container(image: str, repository: Path)
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
     server.stdout.close()
-    while set(ours()) - before:
-        time.sleep(0.2)
+    while set(ours("--filter", "status=running")) - before:
+        await asyncio.sleep(0.2)
+    while set(ours()) - before:  # one that it had made and not yet started goes with the next start
+        await _start_and_close(image)
+
+
+async def _start_and_close(image: str) -> None:
+    containers = ContainerConfig(image=image)
+    sandbox = Sandbox(SandboxConfig(slots=1, isolation="docker", languages=(), containers=containers))
+    await sandbox.start()
+    await sandbox.close()
 
 
 async def test_a_missing_image_is_named(engine: None) -> None:
