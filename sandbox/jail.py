@@ -33,6 +33,12 @@ _FETCH_CHUNK_BYTES = 1 << 18
 _ROUND_OUTPUT_BYTES = 1 << 18
 
 Handler = Callable[[bytes], bytes]
+# What whoever started the server had it ignore (a shell's `&`, nohup); two that Python ignores stay so.
+_IGNORED = tuple(
+    number
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
+    if signal.getsignal(number) is signal.SIG_IGN
+)
 _OTHERS_SIGNALS = signal.SIGKILL, signal.SIGTERM  # an out-of-memory killer's in user space, too
 
 
@@ -80,6 +86,9 @@ class Jail:
 
     def _set_up(self) -> None:
         sys_.prctl(sys_.PR_SET_PDEATHSIG, signal.SIGKILL)
+        for number in _IGNORED:
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
         streams.reserve_program_descriptors()
         self._group.open_files()
         self._group.join()

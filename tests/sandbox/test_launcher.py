@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -59,3 +61,19 @@ async def test_only_modules_that_forks_may_share_are_loaded() -> None:
     await box.close()
     assert threads == 1
     assert not any(library in mapped for library in ("_ssl", "libcrypto", "_asyncio", "numpy"))
+
+
+def test_a_program_ignores_no_signal_because_its_server_does(repository: Path) -> None:
+    asked = "import signal\nprint([str(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGHUP)])"
+    program = (
+        "import asyncio\nfrom sandbox.sandbox import *\nfrom sandbox.types import *\n"
+        "async def main():\n    box = Sandbox(SandboxConfig(slots=1, languages=('python',)))\n    await box.start()\n"
+        f"    made = await box.compile(Program('python', {asked!r}))\n"
+        "    async with box.session(made.artefact, Limits()) as session:\n"
+        "        print((await session.run(Case())).stdout.decode())\n    await box.close()\n"
+        "asyncio.run(main())\n"
+    )
+    command = ["sh", "-c", 'trap "" INT HUP; exec "$@"', "sh", sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
+    assert "default_int_handler" in done.stdout
+    assert "SIG_DFL" in done.stdout
