@@ -8,7 +8,7 @@ import struct
 
 from sandbox.frames import HEAD, Frame, check_size, pack, split
 
-_LEAST_READ_BYTES, _MOST_READ_BYTES = 1 << 16, 1 << 20  # at once
+_READ_BYTES = 1 << 16  # at once, of which the next frame's may be a part
 
 
 async def send(connection: socket.socket, frame: Frame) -> None:
@@ -35,7 +35,8 @@ class FrameReader:
         end = start + check_size(header_length + sum(lengths))
         if not await self._hold(end):
             return None
-        body = bytes(self._held[start:end])
+        with memoryview(self._held) as held:
+            body = bytes(held[start:end])
         del self._held[:end]
         return split(header_length, lengths, body)
 
@@ -43,9 +44,23 @@ class FrameReader:
         """Reads until so many bytes are held; False if the stream ends before."""
         loop = asyncio.get_running_loop()
         while (missing := size - len(self._held)) > 0:
-            room = min(max(missing, _LEAST_READ_BYTES), _MOST_READ_BYTES)
-            read = await loop.sock_recv(self._connection, room)
+            if missing > _READ_BYTES:
+                return await self._fill(size)
+            read = await loop.sock_recv(self._connection, _READ_BYTES)
             if not read:
                 return False
             self._held += read
+        return True
+
+    async def _fill(self, size: int) -> bool:
+        """The same into a buffer of that size: one that grew would leave holes in the heap."""
+        loop, buffer, done = asyncio.get_running_loop(), bytearray(size), len(self._held)
+        buffer[:done] = self._held
+        with memoryview(buffer) as view:
+            while done < size:
+                count = await loop.sock_recv_into(self._connection, view[done:])
+                if count == 0:
+                    return False
+                done += count
+        self._held = buffer
         return True
