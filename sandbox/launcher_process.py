@@ -125,6 +125,7 @@ class LauncherProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,  # never written: programs inherit a sys.stdout that knows it is a pipe
             env=_ENVIRONMENT,
+            start_new_session=True,  # a terminal's Ctrl-C is for the server, which drains, not for its jails
         )
         far.close()
         assert self._process.stdout is not None

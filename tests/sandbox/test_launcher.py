@@ -79,3 +79,21 @@ def test_a_program_ignores_no_signal_because_its_server_does(repository: Path) -
     command = ["sh", "-c", 'trap "" INT HUP; exec "$@"', "sh", sys.executable, "-c", program]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "True"]
+
+
+def test_a_key_that_interrupts_the_server_interrupts_no_program(repository: Path) -> None:
+    program = (
+        "import asyncio, os, signal\nfrom sandbox.sandbox import *\nfrom sandbox.types import *\n"
+        "signal.signal(signal.SIGINT, lambda *_: None)\n"
+        "async def main():\n    box = Sandbox(SandboxConfig(slots=1, languages=('python',)))\n    await box.start()\n"
+        "    made = await box.compile(Program('python', 'import time\\ntime.sleep(1)\\nprint(1)'))\n"
+        "    async with box.session(made.artefact, Limits()) as session:\n"
+        "        asyncio.get_running_loop().call_later(0.5, os.killpg, 0, signal.SIGINT)\n"
+        "        print(await session.run_all([Case()], repeat=True))\n    await box.close()\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=repository, capture_output=True, text=True, check=True, start_new_session=True
+    )
+    assert "stdout=b'1\\n'" in done.stdout
