@@ -64,7 +64,6 @@ class Jail:
         self._job: dict[str, Any] = {}
         self._source = b""
         self._supervisor: RepeatingSupervisor | None = None
-        self._keeps_files = False  # from one run to the next
 
     def live(self) -> NoReturn:
         """Sets the jail up and serves its job. In a forked template it raises `template.Become`."""
@@ -168,39 +167,32 @@ class Jail:
 
     def _do_run(self, frame: Frame, ends: conversation.Ends | None = None) -> Frame:
         """Runs, each a fork supervised to its end: the first case, and more while they go quickly."""
-        self._keeps_files = frame.header.get("keep_files", False)
+        header = frame.header
         runs: list[supervise.Run] = []
-        until = time.monotonic() + frame.header.get("seconds", 0.0)
-        for arguments, stdin, call in zip(
-            frame.header["arguments"], frame.blobs[::2], frame.blobs[1::2], strict=True
-        ):
-            if not self._keeps_files:
-                self._clean()
-            repeat = frame.header.get("repeat", False)
-            runs.append(
-                self._run(frame.header.get("command", ()), arguments, stdin, call, ends, repeat=repeat)
-            )
-            if time.monotonic() >= until or _is_enough(runs, frame.header):
+        until = time.monotonic() + header.get("seconds", 0.0)
+        for case in zip(header["arguments"], frame.blobs[::2], frame.blobs[1::2], strict=True):
+            run = self._run(header, case, ends, repeat=header.get("repeat", False))
+            if ends is None and _may_be_others_doing(run):
+                run = self._run(header, case, None, repeat=False)
+            runs.append(run)
+            if time.monotonic() >= until or _is_enough(runs, header):
                 break
         blobs = [blob for run in runs for blob in (run.stdout, run.stderr, run.record or b"")]
         return Frame({"runs": [run.header() for run in runs]}, blobs)
 
     def _run(
         self,
-        command: Sequence[str],
-        arguments: Sequence[str],
-        stdin: bytes,
-        call: bytes,
+        header: dict[str, Any],
+        case: tuple[Sequence[str], bytes, bytes],
         ends: conversation.Ends | None,
         *,
         repeat: bool,
     ) -> supervise.Run:
+        if not header.get("keep_files"):
+            self._clean()
+        command, (arguments, stdin, call) = header.get("command", ()), case
         argv = tuple(self._argv(command, arguments)) if command or arguments else ()
         run = self._supervised().run(stdin, call, argv, ends, repeat=repeat)
-        if ends is None and _may_be_others_doing(run):
-            if not self._keeps_files:
-                self._clean()
-            run = self._supervised().run(stdin, call, argv, None)
         self._recognise_memory_limit(run)
         return run
 
