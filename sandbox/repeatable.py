@@ -122,9 +122,8 @@ class _Found:
     """What a program imports and asks of it."""
 
     modules: dict[str, str] = field(default_factory=dict)  # by the name that the program gave them
-    names: dict[str, set[tuple[str, str]]] = field(
-        default_factory=dict
-    )  # from modules: which, and name there
+    # From modules: which, and the name there.
+    names: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     bound: set[str] = field(default_factory=set)  # names that the program gives a meaning, beside
     classes: set[str] = field(default_factory=set)  # its own classes
     # Nodes that stand where they do no harm: nothing but a call, a look-up or a class's head has their value.

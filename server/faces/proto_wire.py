@@ -13,6 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from server.errors import ErrorCode, RequestError, invalid
 
 _BYTES, _OPTIONAL = FieldDescriptorProto.TYPE_BYTES, FieldDescriptorProto.LABEL_OPTIONAL
+_BYTES_ON_THE_WIRE = FieldDescriptorProto.TYPE_MESSAGE, FieldDescriptorProto.TYPE_STRING, _BYTES
 
 M = TypeVar("M", bound=Message)
 
@@ -57,7 +58,7 @@ def _presence(descriptor: Any) -> type[Message]:
     file = FileDescriptorProto(name=f"presence/{descriptor.full_name}.proto", syntax="proto2")
     apart = file.message_type.add(name="Presence").field
     for field in (field for oneof in descriptor.oneofs for field in oneof.fields):
-        # Messages and strings, which are bytes on the wire; a number could not be read so.
+        assert field.type in _BYTES_ON_THE_WIRE, f"{field.full_name}: another kind could not be read so"
         apart.add(name=field.name, number=field.number, type=_BYTES, label=_OPTIONAL)
     pool = DescriptorPool()
     pool.Add(file)
