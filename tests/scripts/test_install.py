@@ -189,6 +189,16 @@ def test_missing_tools_are_named_and_the_checks_go_on(with_venv: Path, run: Call
     assert done.returncode == 0
 
 
+def test_without_npm_debian_s_jest_is_named(with_venv: Path, run: Callable) -> None:
+    done = run("scripts/test", "--no-docker")
+    assert "missing: jest; run: " in done.stdout
+
+
+def test_without_toolchains_jest_is_not_wanted(with_venv: Path, run: Callable) -> None:
+    done = run("scripts/test", "--no-docker", "--no-toolchains")
+    assert "jest" not in done.stdout
+
+
 @pytest.mark.parametrize("script", ["scripts/run", "scripts/test"])
 def test_help_shows_the_usage_and_does_nothing(checkout: Path, run: Callable, script: str) -> None:
     before = tree(checkout)

@@ -20,6 +20,15 @@ def test_a_signal_is_noted_and_raised_at_the_next_check(number):
     assert caught.value.signal_number == number
 
 
+@pytest.fixture
+def usual_interrupt():
+    """Python's own handler, which is not there in what a shell's `&` started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_interrupt")
 def test_the_second_one_acts_at_once():
     with StopSignal():
         signal.raise_signal(signal.SIGINT)
