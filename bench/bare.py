@@ -145,7 +145,7 @@ def warmed_fork(source: str, stdin: str, repeats: int) -> float:
 
 
 class Cpp:
-    """A program for `g++`, with a precompiled header as the sandbox has one, in a directory of its own."""
+    """A program for `g++`, with a precompiled header as it comes, in a directory of its own."""
 
     def __init__(self, directory: str, source: str) -> None:
         self._directory = directory

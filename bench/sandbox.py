@@ -232,7 +232,7 @@ class Bench:
         (again,) = await self._least(lambda: self._judged([program] * 5, "cpp"))
         what = f"C++, {TESTS} tests of a small program"
         return [
-            _row(what, f"`g++` with the same precompiled header, {TESTS} bare processes", ours, fast),
+            _row(what, f"`g++` with a precompiled header as it comes, {TESTS} bare processes", ours, fast),
             _row(what, f"`g++` alone, {TESTS} bare processes", ours, plain),
             _row("the same program once more", "the first time", again, ours),
             _row("a program found compiled", "its compilation in a jail", hit, miss),
