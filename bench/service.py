@@ -7,8 +7,9 @@ The server is a process of its own, this one is the client; both share the machi
 flood  So many math and code requests in flight at once over gRPC, several times with other content: each is
        answered once with the verdict that was due; queue and service time; the server's memory
        while its caches are small.
-code   Code verdicts over the wire beside the same programs through the sandbox alone, without a wire, a
-       verdict or a queue; and what part of a verdict's CPU time is the server's own process.
+code   Code verdicts over each wire beside the same programs through the sandbox alone, without a wire, a
+       verdict or a queue; and what part of a verdict's CPU time is the server's own process. The client's
+       share of the two cores is in the rates over the wire; its CPU time is printed.
 math   Math verdicts by gRPC stream and call and by HTTP batch and request, beside a FastAPI and a
        grpc.aio echo of the same bytes, in turns; and the judging alone, which no echo does.
        `different`: 1,500 characters, every gold and answer another. `step_6k`, `step_24k`: what a step
@@ -147,6 +148,132 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
+# --- ways of asking ------------------------------------------------------------------------------
+
+Send = Callable[[Served, Iterable[bytes]], Awaitable[list[bytes]]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How requests are sent: their bytes, made before the clock starts, and what counts the answers."""
+
+    bodies: Callable[[Sequence[pb.VerifyRequest]], Sequence[bytes]]
+    send: Send
+    statuses: Callable[[bytes], Iterable[tuple[str, str]]]  # of an answer: ids and names
+
+
+def _messages(requests: Sequence[pb.VerifyRequest]) -> list[bytes]:
+    return [request.SerializeToString() for request in requests]
+
+
+def _as_json(request: pb.VerifyRequest) -> dict[str, object]:
+    envelope = {"id": request.id, "run": request.run, "completion": request.completion}
+    if request.HasField("math"):
+        return {**envelope, "math": {"gold": list(request.math.gold)}}
+    cases = [{"input": case.input, "output": case.output} for case in request.code.stdio.cases]
+    return {**envelope, "code": {"language": request.code.language, "stdio": {"cases": cases}}}
+
+
+def _objects(requests: Sequence[pb.VerifyRequest]) -> list[bytes]:
+    return [json.dumps(_as_json(request)).encode() for request in requests]
+
+
+def _batches(requests: Sequence[pb.VerifyRequest]) -> list[bytes]:
+    parts = [_objects(requests[start : start + BATCH]) for start in range(0, len(requests), BATCH)]
+    return [b'{"requests": [%b]}' % b", ".join(part) for part in parts]
+
+
+async def by_stream(served: Served, bodies: Iterable[bytes]) -> list[bytes]:
+    """One gRPC stream; the answers as they came."""
+
+    async def sent() -> AsyncIterator[bytes]:
+        for body in bodies:
+            yield body
+
+    async with grpc.aio.insecure_channel(served.grpc, options=_UNLIMITED) as channel:
+        answers = channel.stream_stream(f"{_SERVICE}VerifyStream")(sent())
+        return [answer async for answer in answers]
+
+
+async def by_call(served: Served, bodies: Iterable[bytes]) -> list[bytes]:
+    """A gRPC call for each."""
+    left = iter(bodies)
+    async with grpc.aio.insecure_channel(served.grpc, options=_UNLIMITED) as channel:
+        call = channel.unary_unary(f"{_SERVICE}Verify")
+
+        async def work() -> list[bytes]:
+            return [await call(body) for body in left]
+
+        return _together(await asyncio.gather(*(work() for _ in range(IN_FLIGHT))))
+
+
+async def by_batch(served: Served, bodies: Iterable[bytes]) -> list[bytes]:
+    """HTTP batches, two at a time."""
+    return await _posted(served, "/v1/verify/batch", bodies, connections=2)
+
+
+async def by_floor(served: Served, bodies: Iterable[bytes]) -> list[bytes]:
+    """The same to what only reads and answers."""
+    return await _posted(served, "/v1/floor", bodies, connections=2)
+
+
+async def by_request(served: Served, bodies: Iterable[bytes]) -> list[bytes]:
+    """An HTTP request for each."""
+    return await _posted(served, "/v1/verify", bodies, connections=16)
+
+
+async def _posted(served: Served, path: str, bodies: Iterable[bytes], connections: int) -> list[bytes]:
+    """Bodies over so many connections kept open; a client of a few lines leaves the cores to the server."""
+    host, _, port = served.http.rpartition(":")
+    left = iter(bodies)
+
+    async def work() -> list[bytes]:
+        reader, writer = await asyncio.open_connection(host, int(port), limit=_READ_AHEAD_BYTES)
+        answers = []
+        for body in left:
+            head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+            writer.write(f"{head}content-type: application/json\r\n\r\n".encode() + body)
+            answers.append(await _response(reader))
+        writer.close()
+        await writer.wait_closed()
+        return answers
+
+    return _together(await asyncio.gather(*(work() for _ in range(connections))))
+
+
+def _together(parts: Iterable[list[bytes]]) -> list[bytes]:
+    return [answer for part in parts for answer in part]
+
+
+async def _response(reader: asyncio.StreamReader) -> bytes:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    assert head.startswith(b"http/1.1 200"), head
+    length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+    return await reader.readexactly(length)
+
+
+def _of_message(answer: bytes) -> Iterable[tuple[str, str]]:
+    verdict = pb.Verdict.FromString(answer)
+    return ((verdict.id, pb.Status.Name(verdict.status)),)
+
+
+def _of_object(answer: bytes) -> Iterable[tuple[str, str]]:
+    verdict = json.loads(answer)
+    return ((verdict["id"], verdict["status"]),)
+
+
+def _of_batch(answer: bytes) -> Iterable[tuple[str, str]]:
+    return [(verdict["id"], verdict["status"]) for verdict in json.loads(answer)["verdicts"]]
+
+
+WAYS = {
+    "grpc_stream": Way(_messages, by_stream, _of_message),
+    "grpc_call": Way(_messages, by_call, _of_message),
+    "http_batch": Way(_batches, by_batch, _of_batch),
+    "http_request": Way(_objects, by_request, _of_object),
+}
+
+
 # --- code ----------------------------------------------------------------------------------------
 
 _ALONE = "import bench.service as s, sys; s.run_alone(int(sys.argv[1]), int(sys.argv[2]))"
@@ -200,132 +327,59 @@ def alone(count: int) -> float:
     return float(done.stdout.split()[-1]) / count
 
 
+@dataclass(frozen=True)
+class Spent:
+    """On one program: wall seconds, and CPU seconds of the server's process, of its tree, of the client."""
+
+    wall: float
+    server: float
+    tree: float
+    client: float
+
+
+async def _judge(served: Served, way: Way, known: Sequence[Known]) -> Spent:
+    """Judges programs one way; each must have the verdict that is due."""
+    bodies = way.bodies([item.request for item in known])
+    server, tree, client = served.own_cpu_seconds(), served.tree_cpu_seconds(), time.process_time()
+    started = time.monotonic()
+    answers = await way.send(served, bodies)
+    wall = time.monotonic() - started
+    server, tree = served.own_cpu_seconds() - server, served.tree_cpu_seconds() - tree
+    client = time.process_time() - client
+    found = dict(pair for answer in answers for pair in way.statuses(answer))
+    assert found == {item.request.id: item.status for item in known}, Counter(found.values())
+    return Spent(*(seconds / len(known) for seconds in (wall, server, tree, client)))
+
+
 async def measure_code(count: int) -> dict[str, float]:
-    """Rounds in turns; medians."""
-    wire, bare, own, tree = [], [], [], []
+    """Rounds in turns; medians, and of the ratios the median of the rounds'."""
+    bare: list[float] = []
+    spent: dict[str, list[Spent]] = {name: [] for name in WAYS}
     with server("--test-order", "given") as served:
-        await flood(served, fresh(code_request, 20))
+        for way in WAYS.values():
+            await _judge(served, way, fresh(code_request, 20))
         for _ in range(ROUNDS):
             bare.append(await asyncio.to_thread(alone, count))
-            known = fresh(code_request, count)
-            own_before, tree_before = served.own_cpu_seconds(), served.tree_cpu_seconds()
-            result = await flood(served, known)
-            assert result.wrong == 0, Counter(verdict.status for verdict in result.verdicts)
-            own.append((served.own_cpu_seconds() - own_before) / count)
-            tree.append((served.tree_cpu_seconds() - tree_before) / count)
-            wire.append(result.seconds / count)
+            for name, way in WAYS.items():
+                spent[name].append(await _judge(served, way, fresh(code_request, count)))
+    figures = {"code_alone_per_second": 1 / statistics.median(bare)}
+    for name, rounds in spent.items():
+        figures |= {f"code_{name}_{key}": value for key, value in _beside(bare, rounds).items()}
+    return figures
+
+
+def _beside(bare: Sequence[float], rounds: Sequence[Spent]) -> dict[str, float]:
+    middle = statistics.median
     return {
-        "code_alone_per_second": 1 / statistics.median(bare),
-        "code_wire_per_second": 1 / statistics.median(wire),
-        "code_wire_to_alone": statistics.median(b / w for b, w in zip(bare, wire, strict=True)),
-        "code_server_cpu_ms": statistics.median(own) * 1e3,
-        "code_tree_cpu_ms": statistics.median(tree) * 1e3,
-        "code_cores_per_front": statistics.median(tree) / statistics.median(own),
+        "per_second": 1 / middle(each.wall for each in rounds),
+        "to_alone": middle(alone / each.wall for alone, each in zip(bare, rounds, strict=True)),
+        "server_cpu_ms": middle(each.server for each in rounds) * 1e3,
+        "tree_cpu_ms": middle(each.tree for each in rounds) * 1e3,
+        "client_cpu_ms": middle(each.client for each in rounds) * 1e3,
     }
 
 
 # --- math ----------------------------------------------------------------------------------------
-
-Send = Callable[[Served, Iterable[bytes]], Awaitable[int]]
-
-
-@dataclass(frozen=True)
-class Way:
-    """How requests are sent: their bytes, made before the clock starts, and what counts the answers."""
-
-    bodies: Callable[[Sequence[pb.VerifyRequest]], Iterable[bytes]]
-    send: Send
-
-
-def _messages(requests: Sequence[pb.VerifyRequest]) -> list[bytes]:
-    return [request.SerializeToString() for request in requests]
-
-
-def _as_json(request: pb.VerifyRequest) -> dict[str, object]:
-    task = {"gold": list(request.math.gold)}
-    return {"id": request.id, "run": request.run, "completion": request.completion, "math": task}
-
-
-def _objects(requests: Sequence[pb.VerifyRequest]) -> list[bytes]:
-    return [json.dumps(_as_json(request)).encode() for request in requests]
-
-
-def _batches(requests: Sequence[pb.VerifyRequest]) -> list[bytes]:
-    parts = [_objects(requests[start : start + BATCH]) for start in range(0, len(requests), BATCH)]
-    return [b'{"requests": [%b]}' % b", ".join(part) for part in parts]
-
-
-async def by_stream(served: Served, bodies: Iterable[bytes]) -> int:
-    """One gRPC stream; the number of answers."""
-
-    async def sent() -> AsyncIterator[bytes]:
-        for body in bodies:
-            yield body
-
-    async with grpc.aio.insecure_channel(served.grpc, options=_UNLIMITED) as channel:
-        answers = channel.stream_stream(f"{_SERVICE}VerifyStream")(sent())
-        return sum([1 async for _ in answers])
-
-
-async def by_call(served: Served, bodies: Iterable[bytes]) -> int:
-    """A gRPC call for each."""
-    left = iter(bodies)
-    async with grpc.aio.insecure_channel(served.grpc, options=_UNLIMITED) as channel:
-        call = channel.unary_unary(f"{_SERVICE}Verify")
-
-        async def work() -> int:
-            return sum([1 for body in left if await call(body)])
-
-        return sum(await asyncio.gather(*(work() for _ in range(IN_FLIGHT))))
-
-
-async def by_batch(served: Served, bodies: Iterable[bytes]) -> int:
-    """HTTP batches, two at a time."""
-    return await _posted(served, "/v1/verify/batch", bodies, connections=2)
-
-
-async def by_floor(served: Served, bodies: Iterable[bytes]) -> int:
-    """The same to what only reads and answers."""
-    return await _posted(served, "/v1/floor", bodies, connections=2)
-
-
-async def by_request(served: Served, bodies: Iterable[bytes]) -> int:
-    """An HTTP request for each."""
-    return await _posted(served, "/v1/verify", bodies, connections=16)
-
-
-async def _posted(served: Served, path: str, bodies: Iterable[bytes], connections: int) -> int:
-    """Bodies over so many connections kept open; a client of a few lines leaves the cores to the server."""
-    host, _, port = served.http.rpartition(":")
-    left = iter(bodies)
-
-    async def work() -> int:
-        reader, writer = await asyncio.open_connection(host, int(port), limit=_READ_AHEAD_BYTES)
-        answers = 0
-        for body in left:
-            head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
-            writer.write(f"{head}content-type: application/json\r\n\r\n".encode() + body)
-            answers += (await _response(reader)).count(b'"id":')
-        writer.close()
-        await writer.wait_closed()
-        return answers
-
-    return sum(await asyncio.gather(*(work() for _ in range(connections))))
-
-
-async def _response(reader: asyncio.StreamReader) -> bytes:
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    assert head.startswith(b"http/1.1 200"), head
-    length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
-    return await reader.readexactly(length)
-
-
-WAYS = {
-    "grpc_stream": Way(_messages, by_stream),
-    "grpc_call": Way(_messages, by_call),
-    "http_batch": Way(_batches, by_batch),
-    "http_request": Way(_objects, by_request),
-}
 
 
 def _all_different(count: int) -> list[Known]:
@@ -400,7 +454,7 @@ async def _sent(served: Served, send: Send, bodies: Iterable[bytes], count: int)
     cpu, started = served.own_cpu_seconds(), time.monotonic()
     answers = await send(served, bodies)
     wall = time.monotonic() - started
-    assert answers == count, (answers, count)
+    assert sum(answer.count(b'"id":') or 1 for answer in answers) == count  # an echo's are no verdicts
     return Cost(wall / count, (served.own_cpu_seconds() - cpu) / count)
 
 
@@ -451,21 +505,15 @@ def flood_rows(f: dict[str, float]) -> list[Row]:
 
 def code_rows(f: dict[str, float]) -> list[Row]:
     """Title, over the wire, sandbox alone, ratio."""
-    return [
-        ("code, 5 tests", "over the wire", "sandbox alone", "ratio"),
-        (
-            "programs per second",
-            f"{f['code_wire_per_second']:.1f}",
-            f"{f['code_alone_per_second']:.1f}",
-            f"{f['code_wire_to_alone']:.2f}",
-        ),
-        (
-            "CPU ms: server's process / whole tree / cores it feeds",
-            f"{f['code_server_cpu_ms']:.2f}",
-            f"{f['code_tree_cpu_ms']:.1f}",
-            f"{f['code_cores_per_front']:.1f}",
-        ),
-    ]
+    alone = f"{f['code_alone_per_second']:.1f}"
+    rows: list[Row] = [("code, 5 tests", "over the wire", "sandbox alone", "ratio")]
+    for name in WAYS:
+        start, title = f"code_{name}", name.replace("_", " ")
+        rate, ratio = f"{f[f'{start}_per_second']:.1f}", f"{f[f'{start}_to_alone']:.2f}"
+        rows.append((f"{title}, programs per second", rate, alone, ratio))
+        parts = (f"{f[f'{start}_{part}_cpu_ms']:.2f}" for part in ("server", "tree", "client"))
+        rows.append((f"{title}, CPU ms: server / its tree / client", " / ".join(parts), "", ""))
+    return rows
 
 
 def math_rows(f: dict[str, float]) -> list[Row]:
