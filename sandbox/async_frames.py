@@ -1,4 +1,4 @@
-"""Frames on the server's side: the same bytes as `sandbox.frames`, without blocking the event loop."""
+"""Frames as the server reads them: the same bytes as `sandbox.frames`, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import asyncio
 import socket
 import struct
 
-from sandbox.frames import HEAD, Frame, check_size, pack, split
+from sandbox.frames import HEAD, Frame, check_size, split
 
 _READ_BYTES = 1 << 16  # at once, of which the next frame's may be a part
-
-
-async def send(connection: socket.socket, frame: Frame) -> None:
-    """Sends one frame without blocking the event loop; raises OSError if the peer is gone."""
-    await asyncio.get_running_loop().sock_sendall(connection, pack(frame))
 
 
 class FrameReader:

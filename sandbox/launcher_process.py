@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from sandbox import async_frames, cgroups, conversation
 from sandbox.cgroups import Hierarchy
 from sandbox.conversation import Ends
 from sandbox.errors import JailLost, LauncherLost, SandboxUnavailable
-from sandbox.frames import Frame
+from sandbox.frames import Frame, pack
 from sandbox.launcher import LauncherConfig
 from sandbox.types import Limits
 
@@ -258,50 +258,64 @@ class JailChannel:
         self.job = job
         self._connection = connection
         self._frames = async_frames.FrameReader(connection)
+        self._untold = b""
+        self._gave_up = False
 
-    async def tell(self, frame: Frame, *, within_seconds: float) -> None:
-        """Sends a frame that has no answer; raises JailLost, after killing, if the jail does not take it."""
-        async with self._patience(within_seconds):
-            await async_frames.send(self._connection, frame)
+    def tell(self, frame: Frame) -> None:
+        """Has a frame that has no answer go before the next question, in one piece with it."""
+        self._untold += pack(frame)
 
     async def ask(self, frame: Frame, *, within_seconds: float) -> Frame:
         """Sends a frame and returns the answer; raises JailLost, after killing, if none comes in time."""
-        return await self._hear(within_seconds, frame)
+        with self._patience(within_seconds):
+            await self._send(frame)
+            return await self._read()
 
     async def hand_over(self, frame: Frame, ends: Ends, *, within_seconds: float) -> Frame:
         """As `ask`, with a side of a conversation behind the frame; closes this process's copies."""
-        try:
-            await async_frames.send(self._connection, frame)
-            conversation.send(self._connection, ends)
-        except OSError as error:
-            raise JailLost("a jail ended before it was asked") from error
-        finally:
-            ends.close()
-        return await self._hear(within_seconds)
+        with self._patience(within_seconds):
+            try:
+                await self._send(frame)
+                conversation.send(self._connection, ends)
+            finally:
+                ends.close()
+            return await self._read()
 
     async def hear(self, *, within_seconds: float) -> Frame:
         """A further answer to the last frame; raises JailLost, after killing, if none comes in time."""
-        return await self._hear(within_seconds)
+        with self._patience(within_seconds):
+            return await self._read()
 
-    async def _hear(self, within_seconds: float, first: Frame | None = None) -> Frame:
-        async with self._patience(within_seconds):
-            if first is not None:
-                await async_frames.send(self._connection, first)
-            answer = await self._frames.read()
+    async def _send(self, frame: Frame) -> None:
+        content, self._untold = self._untold + pack(frame), b""
+        await asyncio.get_running_loop().sock_sendall(self._connection, content)
+
+    async def _read(self) -> Frame:
+        answer = await self._frames.read()
         if answer is None:
             raise JailLost("a jail ended without an answer")
         return answer
 
-    @contextlib.asynccontextmanager
-    async def _patience(self, seconds: float) -> AsyncIterator[None]:
+    @contextlib.contextmanager
+    def _patience(self, seconds: float) -> Iterator[None]:
+        timer = asyncio.get_running_loop().call_later(seconds, self._give_up)
         try:
-            async with asyncio.timeout(seconds):
-                yield
-        except TimeoutError as error:
-            self.kill()
-            raise JailLost(f"a jail gave no answer within {seconds:.0f} s") from error
-        except OSError as error:
-            raise JailLost("a jail ended before it was asked") from error
+            yield
+        except (JailLost, OSError) as error:
+            if self._gave_up:
+                raise JailLost(f"a jail gave no answer within {seconds:.0f} s") from error
+            if isinstance(error, OSError):
+                raise JailLost("a jail ended before it was asked") from error
+            raise
+        finally:
+            timer.cancel()
+
+    def _give_up(self) -> None:
+        """Whoever waits reads the end of the stream."""
+        self._gave_up = True
+        self.kill()
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def ended(self) -> bool:

@@ -19,7 +19,7 @@ from sandbox.lasting import LastingJails
 from sandbox.launcher import LauncherConfig
 from sandbox.launcher_process import Jails
 from sandbox.root import interpreter_directories
-from sandbox.session import GRACE_SECONDS, Session
+from sandbox.session import Session
 from sandbox.toolchain import LanguageStatus, Toolchain
 from sandbox.types import Artefact, Compilation, Limits, Mode, Program, RunResult
 
@@ -186,7 +186,7 @@ class Sandbox:
         channel = (await self._jails.get()).spawn(limits)
         self.open_jails += 1
         try:
-            await channel.tell(Frame(opening, blobs), within_seconds=GRACE_SECONDS)
+            channel.tell(Frame(opening, blobs))
             yield Session(channel, limits)
         finally:
             self.open_jails -= 1

@@ -192,7 +192,8 @@ class Lane:
         return self.expected_wait_seconds() * ahead / self.waiting_cost
 
     def _has_room(self) -> bool:
-        return len(self._held) - min(self._lent, self._lent_now()) < self._slots
+        busy = len(self._held)
+        return busy < self._slots or busy - min(self._lent, self._lent_now()) < self._slots
 
     def _lent_now(self) -> int:
         now = self._clock()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,13 +68,13 @@ class Replayed(Passing):
         budget_bytes: int,
         window_seconds: float,
         on_changed: Callable[[pb.VerifyRequest], None] = lambda _: None,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(inner)
         self._budget_bytes = budget_bytes
         self._window_seconds = window_seconds
         self._on_changed = on_changed
-        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._clock = clock
         self._flights: dict[Name, _Flight] = {}
         self._kept: OrderedDict[Name, _Kept] = OrderedDict()  # in the order in which they expire
         self.counts = ReplayCounts()

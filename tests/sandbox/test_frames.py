@@ -26,7 +26,7 @@ async def test_a_frame_from_the_server_reaches_the_jail(frame: Frame) -> None:
     received: list[Frame | None] = []
     jail = threading.Thread(target=lambda: received.append(frames.receive(far)))
     jail.start()
-    await async_frames.send(near, frame)
+    await asyncio.get_running_loop().sock_sendall(near, frames.pack(frame))
     await asyncio.to_thread(jail.join)
     near.close()
     far.close()
