@@ -4,6 +4,8 @@ C++: the headers that programs begin with, precompiled for each standard with wh
 The JVM's compilers (and Clojure, which compiles as it runs): an archive of their loaded classes. All are made
 in a jail from our own text, beside the first requests, and lie in the cache directory, which jails see
 read-only. Without them compilations are slower, and no different.
+
+python -m sandbox.ahead DIRECTORY    makes C++'s there, without a jail: for an image, as its `SHIPPED`
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
-from sandbox import root
+from sandbox import languages, root
 from sandbox.errors import SandboxError
 from sandbox.harness.unit import Unit
 from sandbox.languages import Language
@@ -25,6 +30,7 @@ Build = Callable[[Language, Sequence[str], Unit, str], Awaitable[bytes | None]]
 # A command of the row with its placeholders filled by these words.
 Fill = Callable[[Sequence[str], Unit, Mapping[str, tuple[str, ...]]], Sequence[str]]
 
+SHIPPED = Path("/usr/share/reward-server/ahead")
 # A precompiled one is read only where the program includes it before anything else.
 _HEADERS = ("bits/stdc++.h", "iostream")
 _ARCHIVE = "classes.jsa"
@@ -43,52 +49,54 @@ make() {
 
 
 class Ahead:
-    """The directory of such files, and the work that makes them."""
+    """The directory of such files, and the work that makes them.
 
-    def __init__(self, directory: str, build: Build) -> None:
+    `remote`: compilers run in an image whose files are not seen from here; nothing is made for them.
+    """
+
+    def __init__(self, directory: str, build: Build, *, remote: bool = False) -> None:
         path = os.path.realpath(directory) if directory else ""
         # Jails mount their own scratch places over these: what lies below is not seen there.
         hidden = any(f"{path}/".startswith(f"{place}/") for place in root.SCRATCH)
         self._directory = Path(path) if path and not hidden else None
+        self._remote = remote
         self._build = build
-        self._started: set[Path] = set()
+        self._started: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
 
     def words(self, row: Language, version: str) -> dict[str, tuple[str, ...]]:
         """What `{precompiled}` or `{class_archive}` stands for; nothing while it is not made."""
-        made = [path for path in self._paths(row, version) if path.exists()]
-        if not made:
+        found = [path for name in _products(row, version) if (path := self._find(row, name)) is not None]
+        if not found:
             return {}
         if row.rules == "cpp":
-            return {"precompiled": tuple(f"-I{path}" for path in made)}
-        return {"class_archive": (f"{_option_prefix(row)}-XX:SharedArchiveFile={made[0] / _ARCHIVE}",)}
+            return {"precompiled": tuple(f"-I{path}" for path in found)}
+        return {"class_archive": (f"{_option_prefix(row)}-XX:SharedArchiveFile={found[0] / _ARCHIVE}",)}
 
     def prepare(self, row: Language, version: str, hello: Unit, fill: Fill) -> None:
-        """Starts making the row's files, unless they are made or under way."""
-        for path, product in self._paths(row, version).items():
-            if path in self._started:
+        """Starts making the row's files, unless they are there or under way."""
+        for name, product in _products(row, version).items():
+            if self._directory is None or name in self._started:
                 continue
-            self._started.add(path)
-            if not path.exists():
+            self._started.add(name)
+            if self._find(row, name) is None:
                 command, unit = _making(row, product, hello, fill)
-                task = asyncio.create_task(self._make(row, command, unit, product, path))
+                task = asyncio.create_task(self._make(row, command, unit, product, self._directory / name))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
+
+    def _find(self, row: Language, name: str) -> Path | None:
+        """The directory of that name, if there is one."""
+        if self._remote:  # g++ passes over a directory that is not there; a JVM would complain
+            return SHIPPED / name if row.rules == "cpp" else None
+        places = (SHIPPED, self._directory) if self._directory else (SHIPPED,)
+        return next((place / name for place in places if (place / name).exists()), None)
 
     async def close(self) -> None:
         """Ends what is being made."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-
-    def _paths(self, row: Language, version: str) -> dict[Path, str]:
-        """The directories of what the row's compiler takes, and the file to be made in each."""
-        if self._directory is None:
-            return {}
-        if row.rules == "cpp":
-            start = self._directory / f"gcc-{version}-{_standard_flag(row)[1:]}"
-            return {Path(f"{start}-{header.replace('/', '-')}"): f"{header}.gch" for header in _HEADERS}
-        return {self._directory / f"{row.name}-{version}-classes": _ARCHIVE} if row.class_archive else {}
 
     async def _make(
         self, row: Language, command: Sequence[str], unit: Unit, product: str, path: Path
@@ -101,15 +109,27 @@ class Ahead:
             await asyncio.to_thread(_publish, path, product, made)
 
 
+def _products(row: Language, version: str) -> dict[str, str]:
+    """What the row's compiler takes: the file, by the name of the directory that it is in."""
+    if row.rules == "cpp":
+        start = f"gcc-{version}-{_standard_flag(row)[1:]}"
+        return {f"{start}-{header.replace('/', '-')}": f"{header}.gch" for header in _HEADERS}
+    return {f"{row.name}-{version}-classes": _ARCHIVE} if row.class_archive else {}
+
+
 def _making(row: Language, product: str, hello: Unit, fill: Fill) -> tuple[Sequence[str], Unit]:
     """The command that makes the file, and what it works on."""
     if row.rules == "cpp":
-        header = product.removesuffix(".gch")
-        plugin = resources.files("sandbox.harness").joinpath("instantiate.cc").read_text()
-        command = ("sh", "-euc", _PRECOMPILE, "precompile", header, _standard_flag(row))
-        return command, Unit({"instantiate.cc": plugin}, {})
+        return _precompiling(row, product)
     words = {"class_archive": (f"{_option_prefix(row)}-XX:ArchiveClassesAtExit={_ARCHIVE}",)}
     return fill(row.compile_command or row.run_command, hello, words), hello
+
+
+def _precompiling(row: Language, product: str) -> tuple[Sequence[str], Unit]:
+    plugin = resources.files("sandbox.harness").joinpath("instantiate.cc").read_text()
+    header = product.removesuffix(".gch")
+    command = ("sh", "-euc", _PRECOMPILE, "precompile", header, _standard_flag(row))
+    return command, Unit({"instantiate.cc": plugin}, {})
 
 
 def _standard_flag(row: Language) -> str:
@@ -130,3 +150,20 @@ def _publish(directory: Path, name: str, content: bytes) -> None:
         staged.rename(directory)
     except OSError:
         shutil.rmtree(staged)  # another server was faster
+
+
+def make_for_image(directory: Path) -> None:
+    """C++'s headers, made here and now; raises OSError or CalledProcessError where that fails."""
+    row = languages.CPP
+    version = subprocess.run(row.version_command, capture_output=True, text=True, check=True).stdout.strip()
+    for name, product in _products(row, version).items():
+        command, unit = _precompiling(row, product)
+        with tempfile.TemporaryDirectory() as here:
+            for path, content in unit.contents.items():
+                Path(here, path).write_bytes(content)
+            subprocess.run(command, cwd=here, check=True)
+            _publish(directory / name, product, Path(here, product).read_bytes())
+
+
+if __name__ == "__main__":
+    make_for_image(Path(sys.argv[1]))

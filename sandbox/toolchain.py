@@ -80,7 +80,7 @@ class Toolchain:
         self._isolation = isolation
         if isolation == "docker":  # its jails show nothing of this host, and another image has other tools
             self._cache_directory = ""
-            self._ahead = Ahead("", self._build_ahead)
+            self._ahead = Ahead("", self._build_ahead, remote=True)
         self._findings = Findings(self._cache_directory)
         for row in languages.LANGUAGES:
             self._statuses[row.name] = self._as_found(row)

@@ -147,6 +147,12 @@ def test_docker_stop_drains(start: StartContainer) -> None:
     assert state(server, "ExitCode") == "0"
 
 
+def test_its_compiler_takes_the_headers_that_it_brings(image: str) -> None:
+    options = "-O2 -std=gnu++20 -I$(echo /usr/share/reward-server/ahead/gcc-*-bits-stdc++.h)"
+    command = f"echo '#include <bits/stdc++.h>' | g++ {options} -H -fsyntax-only -x c++ - 2>&1"
+    assert docker("run", "--rm", "--entrypoint=sh", image, "-c", command).startswith("! /usr/share/")
+
+
 def test_nothing_of_the_trainer_is_in_the_image(image: str) -> None:
     names = ["torch", "transformers", "trainer_client"]
     probe = f"import importlib.util as u; print([name for name in {names} if u.find_spec(name)])"

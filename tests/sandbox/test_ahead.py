@@ -129,6 +129,25 @@ async def test_after_a_fault_compilations_go_without(
     assert list(directory.iterdir()) == []
 
 
+async def test_what_an_image_brings_along_is_not_made(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "SHIPPED", tmp_path)
+    monkeypatch.setattr(ahead, "_HEADERS", (HEADER,))
+    ahead.make_for_image(tmp_path)
+    build, version = OnThisHost(), tmp_path.glob("gcc-*").__next__().name.split("-")[1]
+    made = Ahead(str(directory), build)
+    made.prepare(CPP, version, HELLO, _as_they_are)
+    assert _headers_read(made.words(CPP, version)["precompiled"])[0].startswith(f"! {tmp_path}")
+    assert build.builds == 0
+
+
+@pytest.mark.parametrize(("language", "named"), [("cpp", "precompiled"), ("kotlin", "")])
+def test_in_another_image_only_what_may_be_missing_is_named(language: str, named: str) -> None:
+    words = Ahead("", OnThisHost(), remote=True).words(languages.find(language), "1")
+    assert "".join(words) == named
+
+
 async def test_a_directory_that_jails_do_not_see_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     build = OnThisHost()
     await _prepared(Path("/tmp/hidden"), build, monkeypatch)
