@@ -255,8 +255,8 @@ class Bench:
         cores = sorted(os.sched_getaffinity(0))[:2]
         if len(cores) < 2:
             return []
-        count = 2 * self._submissions
-        one, two, bare_one, bare_two = await self._least(
+        count = 10 * self._submissions  # the machine's own pace changes within seconds
+        one, two, bare_one, bare_two = await self._middle(
             lambda: _throughput(cores[:1], count),
             lambda: _throughput(cores, count),
             lambda: _now(bare.throughput_wall(SMALL, cores[:1], self._submissions)),
@@ -303,11 +303,18 @@ class Bench:
         return await self._ours.cpu(work) / len(submissions)
 
     async def _least(self, *sides: Callable[[], Awaitable[float]]) -> list[float]:
-        """Each side's least cost, in seconds, the sides taking turns."""
-        found = [float("inf")] * len(sides)
+        """Each side's least cost, in seconds."""
+        return list(map(min, await self._in_turns(sides)))
+
+    async def _middle(self, *sides: Callable[[], Awaitable[float]]) -> list[float]:
+        """Each side's median, in seconds: of times by the clock the least is the machine's best moment."""
+        return list(map(statistics.median, await self._in_turns(sides)))
+
+    async def _in_turns(self, sides: Sequence[Callable[[], Awaitable[float]]]) -> list[list[float]]:
+        found: list[list[float]] = [[] for _ in sides]
         for _ in range(self._rounds):
-            for place, side in enumerate(sides):
-                found[place] = min(found[place], await side())
+            for costs, side in zip(found, sides, strict=True):
+                costs.append(await side())
         return found
 
 
