@@ -34,6 +34,8 @@ SHIPPED = Path("/usr/share/reward-server/ahead")
 # A precompiled one is read only where the program includes it before anything else.
 _HEADERS = ("bits/stdc++.h", "iostream")
 _ARCHIVE = "classes.jsa"
+# What lies beside a precompiled header: g++ reads it where it cannot take that, as for a second include.
+_WRAPPER = "#pragma GCC system_header\n#include_next <{header}>\n"
 # Where the plugin does not fit the compiler, the header is made without it; the pragma then means nothing.
 _PRECOMPILE = """\
 header=$1 standard=$2
@@ -112,7 +114,7 @@ class Ahead:
 def _products(row: Language, version: str) -> dict[str, str]:
     """What the row's compiler takes: the file, by the name of the directory that it is in."""
     if row.rules == "cpp":
-        start = f"gcc-{version}-{_standard_flag(row)[1:]}"
+        start = f"g++-{version}-{_standard_flag(row).removeprefix('-std=')}"
         return {f"{start}-{header.replace('/', '-')}": f"{header}.gch" for header in _HEADERS}
     return {f"{row.name}-{version}-classes": _ARCHIVE} if row.class_archive else {}
 
@@ -141,11 +143,14 @@ def _option_prefix(row: Language) -> str:
     return "-J" if row.compile_command[:1] == ("javac",) else ""
 
 
-def _publish(directory: Path, name: str, content: bytes) -> None:
-    """Puts a directory with one file in place at once and whole, or not at all."""
+def _publish(directory: Path, product: str, content: bytes) -> None:
+    """Puts a directory with the file in place at once and whole, or not at all."""
     staged = directory.with_name(f"{directory.name}.{os.getpid()}")
-    (staged / name).parent.mkdir(parents=True)
-    (staged / name).write_bytes(content)
+    (staged / product).parent.mkdir(parents=True)
+    (staged / product).write_bytes(content)
+    header = product.removesuffix(".gch")
+    if header != product:
+        (staged / header).write_text(_WRAPPER.format(header=header))
     try:
         staged.rename(directory)
     except OSError:

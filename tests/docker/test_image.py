@@ -148,7 +148,7 @@ def test_docker_stop_drains(start: StartContainer) -> None:
 
 
 def test_its_compiler_takes_the_headers_that_it_brings(image: str) -> None:
-    options = "-O2 -std=gnu++20 -I$(echo /usr/share/reward-server/ahead/gcc-*-bits-stdc++.h)"
+    options = "-O2 -std=gnu++20 -I$(echo /usr/share/reward-server/ahead/g++-*-bits-stdc++.h)"
     command = f"echo '#include <bits/stdc++.h>' | g++ {options} -H -fsyntax-only -x c++ - 2>&1"
     assert docker("run", "--rm", "--entrypoint=sh", image, "-c", command).startswith("! /usr/share/")
 

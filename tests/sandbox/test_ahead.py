@@ -94,6 +94,26 @@ async def test_a_compiler_takes_the_header_that_was_made(
     assert _headers_read(words)[0] == f"! {words[0].removeprefix('-I')}/{HEADER}.gch"
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        f"#include <{HEADER}>",
+        f"#include <string>\n#include <{HEADER}>",
+        f"#include <{HEADER}>\n#include <bits/stdc++.h>",
+        "#define NDEBUG",
+        '#pragma GCC optimize("O3")',
+    ],
+)
+async def test_the_header_can_be_included_wherever_the_text_could(
+    before: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (await _prepared(directory, OnThisHost(), monkeypatch)).words(CPP, "1")["precompiled"]
+    command = ("g++", "-O2", "-std=gnu++20", *options, "-fsyntax-only", "-x", "c++", "-")
+    text = f"{before}\n#include <{HEADER}>\nstd::{HEADER}<int> numbers;\n"
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_with_the_plugin_a_header_holds_its_instantiations(tmp_path: Path) -> None:
     assert "instantiated" in _precompile(tmp_path, _plugin(tmp_path)).stderr
 
@@ -135,7 +155,7 @@ async def test_what_an_image_brings_along_is_not_made(
     monkeypatch.setattr(ahead, "SHIPPED", tmp_path)
     monkeypatch.setattr(ahead, "_HEADERS", (HEADER,))
     ahead.make_for_image(tmp_path)
-    build, version = OnThisHost(), tmp_path.glob("gcc-*").__next__().name.split("-")[1]
+    build, version = OnThisHost(), tmp_path.glob("g++-*").__next__().name.split("-")[1]
     made = Ahead(str(directory), build)
     made.prepare(CPP, version, HELLO, _as_they_are)
     assert _headers_read(made.words(CPP, version)["precompiled"])[0].startswith(f"! {tmp_path}")

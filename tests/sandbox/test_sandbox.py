@@ -443,14 +443,18 @@ def _as_nobody(program: str) -> subprocess.CompletedProcess[str]:
         )
 
 
-async def test_a_precompiled_header_changes_no_verdict(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    "includes", ["bits/stdc++.h", "bits/stdc++.h bits/stdc++.h", "iostream bits/stdc++.h"]
+)
+async def test_a_precompiled_header_changes_no_verdict(includes: str, sandbox: Sandbox) -> None:
     plain = Sandbox(SandboxConfig(slots=1))
     await plain.start()
-    program = Program("cpp", "#include <bits/stdc++.h>\nint main() { std::cout << std::gcd(4, 6); }")
+    lines = "".join(f"#include <{header}>\n" for header in includes.split())
+    program = Program("cpp", f"{lines}int main() {{ std::cout << std::gcd(4, 6); }}")
     outputs = []
     for box in (sandbox, plain):
         compilation = await box.compile(program)
-        assert compilation.artefact is not None
+        assert compilation.artefact is not None, compilation.diagnostics
         async with box.session(compilation.artefact, LIMITS) as session:
             outputs.append((await session.run(Case())).stdout)
     await plain.close()
