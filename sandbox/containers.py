@@ -104,7 +104,8 @@ class ContainerPool:
         self._config = config
         self._ids = itertools.count(1)
         self._client: Any = None
-        self._ready: asyncio.Queue[_Started] = asyncio.Queue()
+        self._ready: asyncio.Queue[_Started | None] = asyncio.Queue()  # None: one that could not be started
+        self._waiting = 0  # jails without a container
         self._starting: set[asyncio.Task[None]] = set()
         self._jails: dict[int, asyncio.Task[None]] = {}
         self._closed = False
@@ -166,7 +167,8 @@ class ContainerPool:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         while not self._ready.empty():
-            await self._remove(self._ready.get_nowait())
+            if (container := self._ready.get_nowait()) is not None:
+                await self._remove(container)
         if self._client is not None:
             await asyncio.to_thread(self._client.close)
 
@@ -176,10 +178,8 @@ class ContainerPool:
         """Carries one jail's bytes until either side lets go, then removes its container."""
         container: _Started | None = None
         try:
-            if self._ready.empty() and not self._starting:  # the last ones could not be started
-                self._start_another()
             self._usual_limits = limits  # most submissions have those of the one before
-            container = await self._ready.get()
+            container = await self._take()
             self._start_another()
             container = await self._fit(container, limits)
             await _first_done(_outward(jail, container.stream), _inward(container.stream, jail))
@@ -189,6 +189,21 @@ class ContainerPool:
             jail.close()
             if container is not None:
                 await asyncio.shield(self._remove(container))
+
+    async def _take(self) -> _Started:
+        """The next container; raises OSError if none is to come."""
+        if self._ready.empty() and not self._starting:  # the last ones could not be started
+            self._start_another()
+        self._waiting += 1
+        try:
+            container = await self._ready.get()
+        finally:
+            self._waiting -= 1
+        if container is None:
+            if self._waiting and not self._starting:
+                self._start_another()
+            raise ConnectionError("none could be started")
+        return container
 
     async def _fit(self, container: _Started, limits: Limits) -> _Started:
         """The same container with these limits, or another where the runtime cannot change them."""
@@ -208,6 +223,9 @@ class ContainerPool:
                 self._ready.put_nowait(await self._start_one(self._usual_limits))
             except (docker.errors.DockerException, OSError, TimeoutError) as error:
                 print(f"a container could not be started: {error}", file=sys.stderr)
+                self._starting.discard(task)
+                if self._waiting > self._ready.qsize() + len(self._starting):
+                    self._ready.put_nowait(None)  # nobody else would wake who waits for it
 
         if not self._closed:
             task = asyncio.create_task(start())

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from server.app import Core
 
 DONE, FAILED, USAGE, UNFIT, INTERRUPTED = 0, 1, 2, 3, 130
-_NEW_OBJECTS_BEFORE_A_COLLECTION = 10_000  # Python's 700 are a few requests'; they leave hardly a cycle
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -173,7 +172,6 @@ def _settle_memory() -> None:
     """What the start made lasts as long as the server: no collection need look through it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS_BEFORE_A_COLLECTION)
 
 
 def _on_signals(stop: asyncio.Event) -> None:
