@@ -350,16 +350,17 @@ async def _throughput(cores: Sequence[int], count: int) -> float:
 @contextlib.contextmanager
 def _kernel_workers_on(cores: Sequence[int]) -> Iterator[None]:
     """Has the kernel's workers, which clear up after jails, keep to these cores too, where it may be told."""
-    before = _WORKERS.read_text()
     try:
+        before = _WORKERS.read_text()
         _WORKERS.write_text(f"{sum(1 << core for core in cores):x}")
     except OSError as error:
         print(f"     the kernel's workers stay on every core: {error}")
+        yield
+        return
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # then it was never changed
-            _WORKERS.write_text(before)
+        _WORKERS.write_text(before)
 
 
 async def throughput(count: int) -> float:

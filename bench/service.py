@@ -204,7 +204,8 @@ async def by_call(served: Served, bodies: Iterable[bytes]) -> list[bytes]:
         async def work() -> list[bytes]:
             return [await call(body) for body in left]
 
-        return _together(await asyncio.gather(*(work() for _ in range(IN_FLIGHT))))
+        answers = await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+        return list(itertools.chain.from_iterable(answers))
 
 
 async def by_batch(served: Served, bodies: Iterable[bytes]) -> list[bytes]:
@@ -238,11 +239,8 @@ async def _posted(served: Served, path: str, bodies: Iterable[bytes], connection
         await writer.wait_closed()
         return answers
 
-    return _together(await asyncio.gather(*(work() for _ in range(connections))))
-
-
-def _together(parts: Iterable[list[bytes]]) -> list[bytes]:
-    return [answer for part in parts for answer in part]
+    answers = await asyncio.gather(*(work() for _ in range(connections)))
+    return list(itertools.chain.from_iterable(answers))
 
 
 async def _response(reader: asyncio.StreamReader) -> bytes:
@@ -280,7 +278,7 @@ _ALONE = "import bench.service as s, sys; s.run_alone(int(sys.argv[1]), int(sys.
 
 
 def run_alone(first: int, count: int) -> None:
-    """Prints wall and CPU seconds of so many programs through the sandbox alone, as a process of its own."""
+    """Prints the wall seconds of so many programs through the sandbox alone, as a process of its own."""
     from sandbox.sandbox import Sandbox, SandboxConfig
     from sandbox.types import Limits, Outcome, Program, RunResult
     from server.locations import user_cache
@@ -346,8 +344,8 @@ async def _judge(served: Served, way: Way, known: Sequence[Known]) -> Spent:
     wall = time.monotonic() - started
     server, tree = served.own_cpu_seconds() - server, served.tree_cpu_seconds() - tree
     client = time.process_time() - client
-    found = dict(pair for answer in answers for pair in way.statuses(answer))
-    assert found == {item.request.id: item.status for item in known}, Counter(found.values())
+    found = sorted(pair for answer in answers for pair in way.statuses(answer))
+    assert found == sorted((item.request.id, item.status) for item in known), Counter(found)
     return Spent(*(seconds / len(known) for seconds in (wall, server, tree, client)))
 
 

@@ -155,7 +155,7 @@ async def test_what_an_image_brings_along_is_not_made(
     monkeypatch.setattr(ahead, "SHIPPED", tmp_path)
     monkeypatch.setattr(ahead, "_HEADERS", (HEADER,))
     ahead.make_for_image(tmp_path)
-    build, version = OnThisHost(), tmp_path.glob("g++-*").__next__().name.split("-")[1]
+    build, version = OnThisHost(), next(tmp_path.glob("g++-*")).name.split("-")[1]
     made = Ahead(str(directory), build)
     made.prepare(CPP, version, HELLO, _as_they_are)
     assert _headers_read(made.words(CPP, version)["precompiled"])[0].startswith(f"! {tmp_path}")

@@ -9,41 +9,42 @@ import pytest
 from sandbox.containers import ContainerConfig, ContainerPool
 from sandbox.errors import JailLost
 from sandbox.frames import Frame
+from sandbox.types import Limits
 
 
-async def test_a_jail_whose_container_cannot_be_started_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = ContainerPool(ContainerConfig())
-    attempts = 0
+class Failing:
+    """Starts no container, each try later than the one before; counts."""
 
-    async def fail_slowly(limits: object) -> None:
-        nonlocal attempts
-        attempts += 1
-        await asyncio.sleep(0.05)
+    def __init__(self) -> None:
+        self.attempts = 0
+
+    async def __call__(self, limits: Limits) -> None:
+        self.attempts += 1
+        await asyncio.sleep(0.05 * self.attempts)
         raise OSError("the engine is gone")
 
-    monkeypatch.setattr(pool, "_start_one", fail_slowly)
+
+@pytest.fixture
+def start_one(monkeypatch: pytest.MonkeyPatch) -> Failing:
+    """What every pool starts its containers with."""
+    failing = Failing()
+    monkeypatch.setattr(ContainerPool, "_start_one", lambda _, limits: failing(limits))
+    return failing
+
+
+async def test_a_jail_whose_container_cannot_be_started_is_lost(start_one: Failing) -> None:
+    pool = ContainerPool(ContainerConfig())
     for _ in range(2):
         channel = pool.spawn()
         with pytest.raises(JailLost, match="ended"):
             await channel.ask(Frame({"op": "run"}), within_seconds=10)
         channel.close()
     await pool.close()
-    assert attempts == 2
+    assert start_one.attempts == 2
 
 
-async def test_each_jail_that_waits_has_a_container_started_or_is_lost(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_each_jail_that_waits_has_a_container_started_or_is_lost(start_one: Failing) -> None:
     pool = ContainerPool(ContainerConfig())
-    attempts = 0
-
-    async def fail_slowly(limits: object) -> None:
-        nonlocal attempts
-        attempts += 1
-        await asyncio.sleep(0.05 * attempts)
-        raise OSError("the engine is gone")
-
-    monkeypatch.setattr(pool, "_start_one", fail_slowly)
     channels = [pool.spawn() for _ in range(3)]
     asked = [channel.ask(Frame({"op": "run"}), within_seconds=10) for channel in channels]
     found = await asyncio.gather(*asked, return_exceptions=True)
@@ -51,4 +52,4 @@ async def test_each_jail_that_waits_has_a_container_started_or_is_lost(
         channel.close()
     await pool.close()
     assert [type(one) for one in found] == [JailLost] * 3
-    assert attempts == 3
+    assert start_one.attempts == 3
