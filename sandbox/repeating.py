@@ -64,7 +64,7 @@ class RepeatingSupervisor(Supervisor):
         self._prepare_group(living)
         self._used_seconds = 0.0
         clock = Clock(self._limits, self._confinement, None, living.waits, self._memory)
-        living.streams.orders.send(template.BECOME)
+        living.streams.order(template.BECOME)
         stopped = self._watch(living, clock)
         run = self._over(living, clock, stopped)
         killed = stopped is None and run.signal == signal.SIGKILL and run.outcome is Outcome.RUNTIME_ERROR
@@ -90,7 +90,7 @@ class RepeatingSupervisor(Supervisor):
             self._memory,
             used_before=self._used_seconds,
         )
-        living.streams.orders.send(persistent.NEXT)
+        living.streams.order(persistent.NEXT)
         run = self._over(living, clock, self._watch(living, clock))
         if run.outcome is not Outcome.OK or self._template is not living:
             self.retire()
@@ -104,7 +104,7 @@ class RepeatingSupervisor(Supervisor):
         """As the base's; a process of the program's own may say that it has one run only."""
         if living.pidfd is None or descriptor == living.pidfd:
             return True
-        said = living.streams.orders.recv(1)
+        said = living.streams.heard(1)
         living.ready = said == persistent.READY
         if said == template.UNFIT:
             self._explain(living, said, End())

@@ -10,6 +10,7 @@ far ends is dead when a run is over, so nothing of one run reaches the next.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -131,6 +132,18 @@ class Streams:
             self._argv.fill(argv)
         for descriptor in self._outputs:  # a program may have made them non-blocking, for all that share them
             fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_WRONLY)
+
+    def order(self, order: bytes) -> None:
+        """Tells the template, or the process of several runs; that one has ended is heard, not raised."""
+        with contextlib.suppress(ConnectionError):
+            self.orders.send(order)
+
+    def heard(self, most_bytes: int) -> bytes:
+        """What it says; nothing if it has ended, with an order unread, too."""
+        try:
+            return self.orders.recv(most_bytes)
+        except ConnectionResetError:
+            return b""
 
     def put_code(self, code: bytes) -> None:
         """A program that was parsed by a template before this one."""

@@ -142,7 +142,7 @@ class Supervisor:
         living.streams.fill(stdin, call, json.dumps(argv).encode() if argv else b"")
         self._prepare_group(living)
         clock = Clock(self._limits, self._confinement, living.forking_pid, living.waits, self._memory)
-        living.streams.orders.send(template.OTHER_ARGV if argv else template.USUAL)
+        living.streams.order(template.OTHER_ARGV if argv else template.USUAL)
         stopped = self._watch(living, clock)
         return self._over(living, clock, stopped, once=ends is not None)
 
@@ -249,7 +249,7 @@ class Supervisor:
         if stopped is not None:
             end.alone = False
             return end
-        report = living.streams.orders.recv(64)
+        report = living.streams.heard(64)
         if len(report) != sys_.REAPED.size:
             end.alone = False
             self._explain(living, report, end)
@@ -358,7 +358,7 @@ class Supervisor:
     def move(self) -> None:
         """The working directory is another one: a present template goes there."""
         if self._template is not None:
-            self._template.streams.orders.send(template.MOVED)
+            self._template.streams.order(template.MOVED)
 
     def retire(self) -> None:
         """Ends the present template, if there is one, and whatever else there is."""
