@@ -2,15 +2,14 @@
 
     python -m bench.chaos [--minutes N] [--every SECONDS] [--seed N]
 
-A real server, its caches of verdicts off, judges a pool of requests in quiet. Then the pool is asked again
-and again, by single calls and by streams, while every few seconds a process of the server's is killed with
-SIGKILL and clients over both transports leave in the middle. Victims are launchers, jails, their templates
-(for most Python programs the process that all tests share), and whatever else runs in a jail, as an
-out-of-memory killer in user space would choose. Whole jails are stopped for longer than their wall limit,
+A real server, its caches of verdicts off or small, judges a pool of requests in quiet. Then the pool is
+asked again and again, by single calls and by streams, while every few seconds a process of the server's is
+killed with SIGKILL and clients over both transports leave in the middle. Victims are launchers, jails, their
+templates (for most Python programs the process that all tests share), and whatever else runs in a jail, as
+an out-of-memory killer in user space would choose. Whole jails are stopped for longer than their wall limit,
 and shared processes for good. Each verdict must be the quiet run's; a fault of the service may cost an
-attempt and never a reward. In the end there must be as many processes, descriptors,
-mounts, control groups and files as before, and the server's memory within 5 % of what it was after a tenth
-of the time.
+attempt and never a reward. In the end there must be as many processes, descriptors, mounts, control groups
+and files as before, and the server's memory within 5 % of what it was after a tenth of the time.
 
 Prints a table for people and one JSON line last; exits with 1 if something differs.
 """
@@ -54,6 +53,7 @@ _SLOW = f"import time\n{_BURN.format(0.2)}"
 _SHARED = f"import time\n{_BURN.format(0.02)}"  # short enough for all of its tests to share a process
 _FORKED = f"import time, zlib\n{_BURN.format(0.02)}"  # zlib: no module of those whose programs share one
 _EXECUTED = "read n; for ((i = 0; i < 5000; i++)); do :; done; echo $((n * 2))"
+_REPLAY_BYTES = 2_000_000  # full after the warm-up: what memory grows by after that is not the verdicts kept
 _WALL_SECONDS = 3.0
 _FROZEN_SECONDS = 5.0
 
@@ -341,6 +341,7 @@ async def chaos(seconds: float, every: float, size: int, seed: int) -> Report:
     """A quiet run, a warm-up of a tenth of the time, the rest of it, and a quiet run again."""
     with tempfile.TemporaryDirectory() as folder:
         flags = ("--verdict-cache-bytes", "0", "--math-cache-bytes", "0", "--test-order", "given")
+        flags += ("--replay-bytes", str(_REPLAY_BYTES))
         with server(*flags, environment={"TMPDIR": folder}, apart=_apart()) as served:
             work = Chaos(served, [item.request for item in pool(size)], every, seed)
             await work.quiet()

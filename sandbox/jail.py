@@ -172,6 +172,7 @@ class Jail:
         until = time.monotonic() + header.get("seconds", 0.0)
         for case in zip(header["arguments"], frame.blobs[::2], frame.blobs[1::2], strict=True):
             run = self._run(header, case, ends, repeat=header.get("repeat", False))
+            # Not in a conversation: who kills itself there when it has guessed wrong would guess again.
             if ends is None and _may_be_others_doing(run):
                 run = self._run(header, case, None, repeat=False)
             runs.append(run)
