@@ -131,11 +131,6 @@ def code_request(number: int) -> Known:
     return Known(known, status)
 
 
-def code_sources(numbers: Sequence[int]) -> list[str]:
-    """The programs of those requests."""
-    return [f"{_PROGRAMS[number % len(_PROGRAMS)][1]}  # {number}\n" for number in numbers]
-
-
 async def all_pass(
     session: Session, inputs: Sequence[bytes], right: Callable[[bytes, RunResult], bool]
 ) -> bool:
@@ -150,9 +145,6 @@ async def all_pass(
         passed += len(results)
         seconds += sum(result.wall_seconds for result in results)
     return True
-
-
-CODE_INPUTS = tuple(given.encode() for given, _ in _CASES)
 
 
 @dataclass(frozen=True)

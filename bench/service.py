@@ -1,6 +1,7 @@
 """What the service adds to the work: requests in flight at once, code over the wire, math beside an echo.
 
-    python -m bench.service [--math N] [--code N] [--only flood|code|math ...] [--payloads ...] [--markdown]
+    python -m bench.service [--math N] [--code N] [--only flood|code|math ...] [--programs ...]
+                            [--data DIRECTORY] [--payloads ...] [--markdown]
 
 The server is a process of its own, this one is the client; both share the machine's cores.
 
@@ -10,6 +11,8 @@ flood  So many math and code requests in flight at once over gRPC, several times
 code   Code verdicts over each wire beside the same programs through the sandbox alone, without a wire, a
        verdict or a queue; and what part of a verdict's CPU time is the server's own process. The client's
        share of the two cores is in the rates over the wire; its CPU time is printed.
+       `trivial`: a line or two of Python and five tests, right and wrong, the least that a program can be.
+       `real`: small accepted submissions to olympiad problems, from `--data`, with up to twenty tests.
 math   Math verdicts by gRPC stream and call and by HTTP batch and request, beside a FastAPI and a
        grpc.aio echo of the same bytes, in turns; and the judging alone, which no echo does.
        `different`: 1,500 characters, every gold and answer another. `step_6k`, `step_24k`: what a step
@@ -34,25 +37,27 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc.aio
 import httpx
 
+from bench.bare import Submission
 from bench.load import (
-    CODE_INPUTS,
     ROOT,
     Known,
     Served,
     all_pass,
     code_request,
-    code_sources,
     listening,
     math_request,
     server,
     step_requests,
 )
+from bench.sandbox import small_real_programs
 from protos.reward.v1 import reward_pb2 as pb
 
+DATA = ROOT.parent / "shared" / "data" / "code"
 CALL_SECONDS = 1800
 IN_FLIGHT = 256  # of single calls; a stream's window in the server is as large
 CHANNELS = 4
@@ -274,26 +279,57 @@ WAYS = {
 
 # --- code ----------------------------------------------------------------------------------------
 
-_ALONE = "import bench.service as s, sys; s.run_alone(int(sys.argv[1]), int(sys.argv[2]))"
+_ALONE = "import bench.service as s; s.run_alone()"
+_FENCED = "```python\n{}\n```"
 
 
-def run_alone(first: int, count: int) -> None:
-    """Prints the wall seconds of so many programs through the sandbox alone, as a process of its own."""
+def real_requests(data: Path) -> Callable[[int], Known]:
+    """Makes requests of small accepted submissions to olympiad problems; raises ValueError without any."""
+    submissions = small_real_programs(data)
+    if not submissions:
+        raise ValueError(f"no submissions in {data}")
+
+    def made(number: int) -> Known:
+        chosen = submissions[number % len(submissions)]
+        cases = [pb.StdioCase(input=given, output=wanted) for given, wanted in chosen.tests]
+        task = pb.CodeTask(language="python", stdio=pb.StdioTests(cases=cases))
+        completion = _FENCED.format(f"{chosen.source}# {number}")
+        request = pb.VerifyRequest(id=f"code/{number}", run="bench", completion=completion, code=task)
+        return Known(request, "ACCEPTED")
+
+    return made
+
+
+def _as_submission(request: pb.VerifyRequest) -> Submission:
+    start, end = _FENCED.split("{}")
+    source = request.completion.removeprefix(start).removesuffix(end)
+    return Submission(source, tuple((case.input, case.output) for case in request.code.stdio.cases))
+
+
+def run_alone() -> None:
+    """Prints the wall seconds of programs on stdin through the sandbox alone, as a process of its own."""
+    import uvloop
+
     from sandbox.sandbox import Sandbox, SandboxConfig
     from sandbox.types import Limits, Outcome, Program, RunResult
     from server.locations import user_cache
 
-    sources = iter(code_sources(range(first, first + count)))
+    waiting = iter(json.load(sys.stdin))
 
-    def right(stdin: bytes, result: RunResult) -> bool:
-        return result.outcome is Outcome.OK and result.stdout.split() == [b"%d" % (2 * int(stdin))]
+    async def judge(box: Sandbox, source: str, tests: Sequence[tuple[str, str]]) -> None:
+        artefact = (await box.compile(Program("python", source))).artefact
+        assert artefact is not None
+        wanted = {given.encode(): answer.encode().split() for given, answer in tests}
+
+        def right(stdin: bytes, result: RunResult) -> bool:
+            return result.outcome is Outcome.OK and result.stdout.split() == wanted[stdin]
+
+        async with box.session(artefact, Limits()) as session:
+            await all_pass(session, [given.encode() for given, _ in tests], right)
 
     async def work(box: Sandbox) -> None:
-        for source in sources:
-            artefact = (await box.compile(Program("python", source))).artefact
-            assert artefact is not None
-            async with box.session(artefact, Limits()) as session:
-                await all_pass(session, CODE_INPUTS, right)
+        for source, tests in waiting:
+            await judge(box, source, tests)
 
     async def main() -> float:
         box = Sandbox(SandboxConfig(cache_directory=str(user_cache())))
@@ -304,25 +340,22 @@ def run_alone(first: int, count: int) -> None:
         await box.close()
         return seconds
 
-    import uvloop
-
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(runner.run(main()))
 
 
-def alone(count: int) -> float:
+def alone(known: Sequence[Known]) -> float:
     """Wall seconds per program."""
-    first = next(_numbers)
-    for _ in range(count):
-        next(_numbers)
+    submissions = [_as_submission(item.request) for item in known]
     done = subprocess.run(
-        [sys.executable, "-c", _ALONE, str(first), str(count)],
+        [sys.executable, "-c", _ALONE],
         cwd=ROOT,
-        capture_output=True,
+        input=json.dumps([[each.source, each.tests] for each in submissions]),
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    return float(done.stdout.split()[-1]) / count
+    return float(done.stdout) / len(known)
 
 
 @dataclass(frozen=True)
@@ -349,20 +382,35 @@ async def _judge(served: Served, way: Way, known: Sequence[Known]) -> Spent:
     return Spent(*(seconds / len(known) for seconds in (wall, server, tree, client)))
 
 
-async def measure_code(count: int) -> dict[str, float]:
+CODE: dict[str, Callable[[Path], Callable[[int], Known]]] = {
+    "trivial": lambda data: code_request,
+    "real": real_requests,
+}
+
+
+async def measure_code(count: int, kinds: Sequence[str], data: Path) -> dict[str, float]:
+    """Of each kind of program."""
+    figures: dict[str, float] = {}
+    with server("--test-order", "given") as served:
+        for kind in kinds:
+            found = await _measure_programs(served, CODE[kind](data), count)
+            figures |= {f"code_{kind}_{name}": value for name, value in found.items()}
+    return figures
+
+
+async def _measure_programs(served: Served, make: Callable[[int], Known], count: int) -> dict[str, float]:
     """Rounds in turns; medians, and of the ratios the median of the rounds'."""
     bare: list[float] = []
     spent: dict[str, list[Spent]] = {name: [] for name in WAYS}
-    with server("--test-order", "given") as served:
-        for way in WAYS.values():
-            await _judge(served, way, fresh(code_request, 20))
-        for _ in range(ROUNDS):
-            bare.append(await asyncio.to_thread(alone, count))
-            for name, way in WAYS.items():
-                spent[name].append(await _judge(served, way, fresh(code_request, count)))
-    figures = {"code_alone_per_second": 1 / statistics.median(bare)}
+    for way in WAYS.values():
+        await _judge(served, way, fresh(make, 20))
+    for _ in range(ROUNDS):
+        bare.append(await asyncio.to_thread(alone, fresh(make, count)))
+        for name, way in WAYS.items():
+            spent[name].append(await _judge(served, way, fresh(make, count)))
+    figures = {"alone_per_second": 1 / statistics.median(bare)}
     for name, rounds in spent.items():
-        figures |= {f"code_{name}_{key}": value for key, value in _beside(bare, rounds).items()}
+        figures |= {f"{name}_{key}": value for key, value in _beside(bare, rounds).items()}
     return figures
 
 
@@ -502,11 +550,16 @@ def flood_rows(f: dict[str, float]) -> list[Row]:
 
 
 def code_rows(f: dict[str, float]) -> list[Row]:
-    """Title, over the wire, sandbox alone, ratio."""
-    alone = f"{f['code_alone_per_second']:.1f}"
-    rows: list[Row] = [("code, 5 tests", "over the wire", "sandbox alone", "ratio")]
+    """Title, over the wire, sandbox alone, ratio; for each kind of program that was measured."""
+    measured = [kind for kind in CODE if f"code_{kind}_alone_per_second" in f]
+    return [row for kind in measured for row in _program_rows(f, kind)]
+
+
+def _program_rows(f: dict[str, float], kind: str) -> list[Row]:
+    alone = f"{f[f'code_{kind}_alone_per_second']:.1f}"
+    rows: list[Row] = [(f"code, {kind} programs", "over the wire", "sandbox alone", "ratio")]
     for name in WAYS:
-        start, title = f"code_{name}", name.replace("_", " ")
+        start, title = f"code_{kind}_{name}", name.replace("_", " ")
         rate, ratio = f"{f[f'{start}_per_second']:.1f}", f"{f[f'{start}_to_alone']:.2f}"
         rows.append((f"{title}, programs per second", rate, alone, ratio))
         parts = (f"{f[f'{start}_{part}_cpu_ms']:.2f}" for part in ("server", "tree", "client"))
@@ -560,12 +613,14 @@ def main() -> None:
     parser.add_argument("--floods", type=int, default=3, help="how often (default 3)")
     parser.add_argument("--round", type=int, default=400, help="programs in a round of `code` (default 400)")
     parser.add_argument("--payloads", nargs="+", choices=PAYLOADS, default=[*PAYLOADS], help="of `math`")
+    parser.add_argument("--programs", nargs="+", choices=CODE, default=[*CODE], help="of `code`")
+    parser.add_argument("--data", type=Path, default=DATA, help="the submissions of `real`")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--markdown", action="store_true")
     asked = parser.parse_args()
     parts = {
         "flood": (lambda: measure_flood(asked.math, asked.code, asked.floods), flood_rows),
-        "code": (lambda: measure_code(asked.round), code_rows),
+        "code": (lambda: measure_code(asked.round, asked.programs, asked.data), code_rows),
         "math": (lambda: measure_math(asked.math, asked.payloads), math_rows),
     }
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
