@@ -266,7 +266,7 @@ class Supervisor:
             return  # a program of its own uid can kill it, and so can the jail's memory limit
         self._kill_and_reap(living, end)
         why = living.streams.drains[1].take().decode(errors="replace")
-        raise RuntimeError(f"a run could not be set up: {why}")
+        raise RuntimeError(f"a run could not be set up: {why or 'somebody killed its template'}")
 
     def _others(self, living: Template) -> bool:
         """Whether the program left processes behind."""
