@@ -10,15 +10,20 @@ process).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from sandbox import uids
 
 V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 PREFIX = "reward-jail-"
+_HELD_FROM = 64  # a jail closes them, which must not set free the low numbers that its programs' streams have
 _numbers = itertools.count()
+
+Place = tuple[str, int | None]  # a path, and the descriptor of the directory that it starts from
 _PEAK_SLACK_BYTES = 4 << 20  # a refused charge may have been for a huge page
 
 
@@ -28,6 +33,31 @@ class Hierarchy:
 
     version: int  # 0: none
     directories: dict[str, str] = field(default_factory=dict)  # controller -> directory
+    held: dict[str, int] = field(default_factory=dict)  # the same directories, once held open
+
+    def held_open(self) -> Hierarchy:
+        """The same, to be found where no mount of it can be seen."""
+        return replace(self, held={c: _held(path) for c, path in self.directories.items()})
+
+    def place(self, controller: str, name: str) -> Place:
+        """Where a group of this name is, or may be made."""
+        if controller in self.held:
+            return name, self.held[controller]
+        return f"{self.directories[controller]}/{name}", None
+
+    def groups(self) -> Iterator[tuple[str, Place]]:
+        """Those of ours, each by the part of its name that differs."""
+        for controller, path in self.directories.items():
+            for name in os.listdir(self.held.get(controller, path)):
+                if name.startswith(PREFIX):
+                    yield name.removeprefix(PREFIX), self.place(controller, name)
+
+
+def _held(directory: str) -> int:
+    low = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    high = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _HELD_FROM)
+    os.close(low)
+    return high
 
 
 def probe(root: str = "/sys/fs/cgroup") -> Hierarchy:
@@ -56,21 +86,35 @@ def _writable(directory: str) -> bool:
     return True
 
 
+def moves_at_once(hierarchy: Hierarchy, mounts: str = "/proc/self/mounts") -> bool:
+    """Whether a process is moved into a group without an RCU grace period's wait, some 5 ms.
+
+    In v1 a thread can be moved alone, which needs none. In v2 the mount option `favordynmods` (Linux 6.0)
+    spares it, for which every fork pays a little.
+    """
+    with open(mounts) as file:
+        entries = [line.split() for line in file]
+    roots = hierarchy.directories.values()
+    return hierarchy.version != 2 or any(
+        kind == "cgroup2" and point in roots and "favordynmods" in options.split(",")
+        for _, point, kind, options, *_ in entries
+    )
+
+
 def remove_stale(hierarchy: Hierarchy, family: str) -> bool:
     """Removes the groups that killed launchers of this `family` left; False if some are still in use.
 
     A group with living processes cannot be removed, so this harms nobody.
     """
     clean = True
-    for directory in hierarchy.directories.values():
-        for name in os.listdir(directory):
-            if name.startswith(f"{PREFIX}{family}."):
-                try:
-                    os.rmdir(f"{directory}/{name}")
-                except FileNotFoundError:
-                    continue
-                except OSError:
-                    clean = False
+    for name, (path, directory) in hierarchy.groups():
+        if name.startswith(f"{family}."):
+            try:
+                os.rmdir(path, dir_fd=directory)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                clean = False
     return clean
 
 
@@ -90,40 +134,33 @@ def remove_orphaned(hierarchy: Hierarchy) -> None:
     Only those of this pid namespace: another one's processes cannot be seen, and a group is empty before its
     first process comes.
     """
-    for directory in hierarchy.directories.values():
-        for name in os.listdir(directory):
-            owner, _, rest = name.removeprefix(PREFIX).partition("-")
-            ours = name.startswith(PREFIX) and rest.startswith(f"{uids.pid_namespace():x}-")
-            if ours and not os.path.exists(f"/proc/{owner}"):
-                with contextlib.suppress(OSError):  # its last processes are still dying
-                    os.rmdir(f"{directory}/{name}")
+    for name, (path, directory) in hierarchy.groups():
+        owner, _, rest = name.partition("-")
+        if rest.startswith(f"{uids.pid_namespace():x}-") and not os.path.exists(f"/proc/{owner}"):
+            with contextlib.suppress(OSError):  # its last processes are still dying
+                os.rmdir(path, dir_fd=directory)
 
 
 class Group:
     """The control group of one jail; every value is of the whole jail."""
 
     def __init__(self, hierarchy: Hierarchy, name: str) -> None:
-        self._paths = {c: f"{d}/{PREFIX}{name}" for c, d in hierarchy.directories.items()}
+        self._places = {c: hierarchy.place(c, f"{PREFIX}{name}") for c in hierarchy.directories}
         self._version = hierarchy.version
         self._files: dict[str, int] = {}
-        for path in self._paths.values():
-            os.mkdir(path)
+        for path, directory in self._places.values():
+            os.mkdir(path, dir_fd=directory)
 
     @property
     def active(self) -> bool:
         """Whether there is a group at all."""
-        return bool(self._paths)
-
-    @property
-    def mount_points(self) -> list[str]:
-        """Where the hierarchies are mounted, for a jail to unmount."""
-        return [os.path.dirname(path) for path in self._paths.values()]
+        return bool(self._places)
 
     def remove(self) -> None:
         """Removes the directories; every process in them must have been reaped."""
-        for path in self._paths.values():
+        for path, directory in self._places.values():
             with contextlib.suppress(FileNotFoundError):
-                os.rmdir(path)
+                os.rmdir(path, dir_fd=directory)
 
     @property
     def our_processes(self) -> int:
@@ -131,10 +168,16 @@ class Group:
         return 1 if self._version == 2 else 2
 
     def join(self) -> None:
-        """Moves a jail's first process in, but not where memory is counted: in v2 that is all one group."""
+        """Moves a jail's first process in, but not where memory is counted: in v2 that is all one group.
+
+        It has one thread, as whatever joins has, and moves that: to move a process the kernel keeps the whole
+        machine from forking and exiting, and often waits an RCU grace period (10 ms) for it.
+        """
         if self._version == 1:
-            for controller in self._paths.keys() - {"memory"}:
-                _write(f"{self._paths[controller]}/cgroup.procs", "0")
+            for controller in self._places.keys() - {"memory"}:
+                descriptor = self._descriptor(controller, "tasks", os.O_WRONLY)
+                os.write(descriptor, b"0")
+                os.close(descriptor)
 
     def join_programs(self) -> None:
         """Moves in what programs are forked from, for the rest; the files must be open."""
@@ -144,7 +187,7 @@ class Group:
     def open_files(self) -> None:
         """Opens what is read and written later, while the paths can still be seen."""
         if self._version == 1:
-            self._open("memory", "join", "cgroup.procs", os.O_WRONLY)
+            self._open("memory", "join", "tasks", os.O_WRONLY)
             self._open("memory", "limit", "memory.limit_in_bytes", os.O_RDWR)
             self._open("memory", "swap", "memory.memsw.limit_in_bytes", os.O_RDWR)
             self._open("memory", "usage", "memory.usage_in_bytes", os.O_RDONLY)
@@ -166,10 +209,20 @@ class Group:
             self._open("all", "present", "pids.current", os.O_RDONLY)
             self._open("all", "cpu", "cpu.stat", os.O_RDONLY)
 
+    def let_go(self) -> None:
+        """Closes the directories where they were held open; what `open_files` opened stays."""
+        for _, directory in self._places.values():
+            if directory is not None:
+                os.close(directory)
+
     def _open(self, controller: str, name: str, file: str, flags: int) -> None:
         # A kernel may lack a file (no swap accounting, no memory.peak): its reader then knows None.
         with contextlib.suppress(OSError, KeyError):
-            self._files[name] = os.open(f"{self._paths[controller]}/{file}", flags | os.O_CLOEXEC)
+            self._files[name] = self._descriptor(controller, file, flags)
+
+    def _descriptor(self, controller: str, file: str, flags: int) -> int:
+        path, directory = self._places[controller]
+        return os.open(f"{path}/{file}", flags | os.O_CLOEXEC, dir_fd=directory)
 
     def limit_memory(self, memory_bytes: int) -> bool:
         """Sets the limit; False if there is no memory controller."""
@@ -275,11 +328,3 @@ class Group:
             if found == key:
                 return int(value)
         return 0
-
-
-def _write(path: str, value: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        os.write(descriptor, value.encode())
-    finally:
-        os.close(descriptor)

@@ -47,8 +47,8 @@ class Confinement(Protocol):
     templates_confined: bool  # whether `confining` may be gone through once for all programs that are exec'd
 
     # In the launcher.
-    def enter(self, binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
-        """Once, before any jail: returns where control groups are found from now on. Raises OSError."""
+    def enter(self, binds: Sequence[str]) -> None:
+        """Once, before any jail. Raises OSError."""
 
     def leave(self) -> None:
         """Once, after the last jail: removes what `enter` made."""
@@ -63,7 +63,7 @@ class Confinement(Protocol):
         """After the death of a jail's first process: nothing of the slot's jail may live on."""
 
     # In a jail's first process.
-    def isolate(self, slot: int, cgroup_mounts: Sequence[str]) -> Places:
+    def isolate(self, slot: int) -> Places:
         """Cuts it off from the host, before it hears of its job."""
 
     def mount_scratch(self, limits: Limits) -> None:

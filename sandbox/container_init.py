@@ -46,9 +46,8 @@ class Container:
     def __init__(self) -> None:
         self._uid = uids.first_uid(os.getpid())
 
-    def enter(self, binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
+    def enter(self, binds: Sequence[str]) -> None:
         """The engine has made everything."""
-        return cgroup_directories
 
     def leave(self) -> None:
         """The engine removes everything."""
@@ -64,7 +63,7 @@ class Container:
     def sweep(self, slot: int) -> None:
         """The container ends with its first process."""
 
-    def isolate(self, slot: int, cgroup_mounts: Sequence[str]) -> Places:
+    def isolate(self, slot: int) -> Places:
         """What the engine leaves to do: the deny list, and a supervisor that cannot be looked into."""
         sys_.prctl(sys_.PR_SET_DUMPABLE, 0)
         sys_.prctl(sys_.PR_SET_NO_NEW_PRIVS, 1)
@@ -122,12 +121,7 @@ class EnginesGroup(Group):
         super().__init__(Hierarchy(0), "")
         self._version = version
         names = ("memory", "pids", "cpuacct") if version == 1 else ("all",)
-        self._paths = {name: _CGROUP if version == 2 else f"{_CGROUP}/{name}" for name in names}
-
-    @property
-    def mount_points(self) -> list[str]:
-        """They stay mounted, read-only."""
-        return []
+        self._places = {name: (_CGROUP if version == 2 else f"{_CGROUP}/{name}", None) for name in names}
 
     def join(self) -> None:
         """Everything in the container is inside from its birth."""

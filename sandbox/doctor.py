@@ -57,7 +57,8 @@ def report(floor: str = "namespaces", image: str = "") -> list[Finding]:
 
     `image` is the docker backend's; empty for its default.
     """
-    return [_machine(), _python(), _privilege(), _cgroup(), *_backends(floor, image), *_languages()]
+    host = [_machine(), _python(), _privilege(), _cgroup(), *_moves()]
+    return [*host, *_backends(floor, image), *_languages()]
 
 
 def _machine() -> Finding:
@@ -92,6 +93,14 @@ def _cgroup() -> Finding:
     else:
         remedy = "mount -t cgroup2 none /sys/fs/cgroup"
     return Finding("cgroup", False, detail, remedy, optional=True)
+
+
+def _moves() -> Iterator[Finding]:
+    hierarchy = cgroups.probe()
+    if not cgroups.moves_at_once(hierarchy):
+        detail = "each program waits some 5 ms until the kernel has moved it into its group"
+        remedy = f"mount -o remount,favordynmods {hierarchy.directories['all']}"
+        yield Finding("cgroup moves", False, detail, f"{remedy}    (Linux 6.0 or newer)", optional=True)
 
 
 def _backends(floor: str, image: str) -> Iterator[Finding]:

@@ -91,7 +91,8 @@ class Jail:
         streams.reserve_program_descriptors()
         self._group.open_files()
         self._group.join()
-        self._places = self._confinement.isolate(self._slot, self._group.mount_points)
+        self._group.let_go()
+        self._places = self._confinement.isolate(self._slot)
 
     def _answer(self, frame: Frame) -> None:
         reply: Frame | None = getattr(self, f"_do_{frame.header['op']}")(frame)

@@ -86,7 +86,7 @@ class Landlock:
 
     # In the launcher.
 
-    def enter(self, binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
+    def enter(self, binds: Sequence[str]) -> None:
         """Makes the scratch directory and the process that outlives this one to clear it."""
         if why := unfit():
             raise OSError(why)
@@ -101,7 +101,6 @@ class Landlock:
         self._base = _make_base(self._family)
         sys_.prctl(sys_.PR_SET_CHILD_SUBREAPER, 1)  # what a killed supervisor leaves comes here to be reaped
         self._warden = self._start_warden()
-        return cgroup_directories
 
     def leave(self) -> None:
         """Ends the warden, which clears the scratch directory."""
@@ -150,7 +149,7 @@ class Landlock:
 
     # In a jail's first process.
 
-    def isolate(self, slot: int, cgroup_mounts: Sequence[str]) -> Places:
+    def isolate(self, slot: int) -> Places:
         """Restricts the supervisor itself: it can write nothing but the slot's scratch directories."""
         os.close(self._warden[1])
         self._launcher = os.getppid()

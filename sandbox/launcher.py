@@ -81,7 +81,8 @@ class Launcher:
     def __init__(self, config: LauncherConfig, confinement: Confinement) -> None:
         self._config = config
         self._control = socket.socket(fileno=config.control)
-        self._hierarchy = cgroups.Hierarchy(config.cgroup_version, config.cgroup_directories)
+        # The root that is entered shows nothing of it.
+        self._hierarchy = cgroups.Hierarchy(config.cgroup_version, config.cgroup_directories).held_open()
         self._free_slots = list(range(config.slots))
         self._jails: dict[int, _Buried] = {}  # pidfd -> what is left to clean up
         self._poll = select.poll()
@@ -91,8 +92,7 @@ class Launcher:
     def prepare(self) -> None:
         """Enters the namespaces and the small root, then tells the server."""
         cgroups.remove_stale(self._hierarchy, self._config.family)
-        moved = self._confinement.enter(self._config.binds, self._hierarchy.directories)
-        self._hierarchy = cgroups.Hierarchy(self._hierarchy.version, moved)
+        self._confinement.enter(self._config.binds)
         self._tell({"op": "ready", "rootless": self._rootless, "cgroup_version": self._hierarchy.version})
 
     def serve(self) -> None:

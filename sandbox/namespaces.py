@@ -52,14 +52,14 @@ class Namespaces:
         self._watchers = 0 if self._rootless or _may_look_into_others() else uid_base - 1
         self._uid = -1  # of the present jail's programs
 
-    def enter(self, binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
+    def enter(self, binds: Sequence[str]) -> None:
         """Gives the launcher a mount namespace with the small root."""
         if self._rootless:
             _enter_user_namespace()
             _move_into_a_pid_namespace()
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         sys_.unshare(sys_.CLONE_NEWNS)
-        return root.enter(binds, cgroup_directories)
+        root.enter(binds)
 
     def leave(self) -> None:
         """The mounts go with the last process of the mount namespace."""
@@ -79,15 +79,13 @@ class Namespaces:
     def sweep(self, slot: int) -> None:
         """The kernel has killed everything with the first process of the pid namespace."""
 
-    def isolate(self, slot: int, cgroup_mounts: Sequence[str]) -> Places:
+    def isolate(self, slot: int) -> Places:
         """Turns a fresh pid namespace's first process into a jail's init; its filter is every run's."""
         os.close(self._own_pid_namespace)
         self._uid = self.uid_of(slot)
         sys_.unshare(_NAMESPACES)
         hiding = f"hidepid=2,gid={self._watchers}" if self._watchers else "hidepid=2"
         sys_.mount("proc", "/proc", "proc", sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC, hiding)
-        for path in cgroup_mounts:
-            sys_.unmount(path)
         if os.geteuid() == 0:
             # An ordinary user's jail must stay dumpable to own its /proc entries; there the supervisor's
             # capabilities, which the program lacks, keep it from being read.

@@ -18,7 +18,6 @@ SYSTEM_DIRECTORIES = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/lib
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 SCRATCH = ("/work", "/tmp", "/dev/shm", "/box")  # noqa: S108 - mount points in the jail's own root
-CGROUPS = "/run/cgroup"
 
 _READ_ONLY = sys_.MS_BIND | sys_.MS_REMOUNT | sys_.MS_RDONLY | sys_.MS_NOSUID | sys_.MS_NODEV
 # In a user namespace a bind may not lose the flags of its source (ST_* and MS_* agree on these bits).
@@ -32,12 +31,11 @@ _SYNTHETIC = {
 _STAGE = "/tmp"  # noqa: S108 - always there; mounted over in the launcher's own namespace only
 
 
-def enter(binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str, str]:
+def enter(binds: Sequence[str]) -> None:
     """Builds the root and pivots into it; the caller is alone in its mount namespace.
 
-    `binds` are further host directories to show read-only at their own path.
-    Returns where the control groups are found from now on. Raises OSError where
-    the kernel refuses.
+    `binds` are further host directories to show read-only at their own path. Raises OSError where the kernel
+    refuses.
     """
     sys_.mount("", "/", "", sys_.MS_REC | sys_.MS_PRIVATE)
     wanted = [path for path in (*SYSTEM_DIRECTORIES, *SYSTEM_FILES, *binds) if os.path.lexists(path)]
@@ -53,14 +51,12 @@ def enter(binds: Sequence[str], cgroup_directories: dict[str, str]) -> dict[str,
         _bind(f"/proc/self/fd/{descriptor}", path, directory=os.path.isdir(f"/proc/self/fd/{descriptor}"))
         os.close(descriptor)
     _make_devices()
-    groups = _bind_cgroups(cgroup_directories)
     for path in (*SCRATCH, "/proc"):
         os.makedirs(_staged(path), exist_ok=True)
     if os.geteuid() != 0:
         # The kernel lets a user namespace mount a /proc only where a whole one is mounted already.
         sys_.mount("/proc", _staged("/proc"), "", sys_.MS_BIND | sys_.MS_REC)
     _pivot()
-    return groups
 
 
 def _staged(path: str) -> str:
@@ -95,17 +91,6 @@ def _make_devices() -> None:
         sys_.mount(f"/dev/{name}", target, "", sys_.MS_BIND)
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", _staged(f"/dev/{name}"))
-
-
-def _bind_cgroups(directories: dict[str, str]) -> dict[str, str]:
-    moved = {}
-    for controller, directory in directories.items():
-        moved[controller] = f"{CGROUPS}/{controller}"
-        os.makedirs(_staged(moved[controller]), exist_ok=True)
-        sys_.mount(directory, _staged(moved[controller]), "", sys_.MS_BIND)
-    if directories:
-        os.chmod(_staged(CGROUPS), 0o700)
-    return moved
 
 
 def _pivot() -> None:

@@ -18,7 +18,7 @@ def main(name: str) -> NoReturn:
     """Ends with status 0 if the backend works here; otherwise the last line on stderr says why not."""
     confinement = backends.confinement(name, 61000, f"{os.getpid()}-trial")
     try:
-        confinement.enter(root.interpreter_directories(), {})
+        confinement.enter(root.interpreter_directories())
         pid = confinement.fork_init()
         if pid == 0:
             _be_supervisor(confinement)
@@ -33,7 +33,7 @@ def main(name: str) -> NoReturn:
 def _be_supervisor(confinement: Confinement) -> NoReturn:
     limits = Limits()
     try:
-        places = confinement.isolate(0, ())
+        places = confinement.isolate(0)
         confinement.mount_scratch(limits)
         confinement.restrict_all_runs(limits)
         pid = os.fork()

@@ -60,6 +60,28 @@ def test_v2_counts_only_where_the_controllers_are_enabled(tmp_path: Path) -> Non
     assert cgroups.probe(str(tmp_path)) == Hierarchy(2, {"all": str(tmp_path)})
 
 
+@pytest.mark.parametrize(
+    ("version", "options", "at_once"), [(2, "rw", False), (2, "rw,favordynmods", True), (1, "rw", True)]
+)
+def test_moves_wait_in_v2_unless_it_is_told_otherwise(
+    tmp_path: Path, version: int, options: str, *, at_once: bool
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"proc /proc proc rw 0 0\ncgroup2 /groups cgroup2 {options} 0 0\n")
+    assert cgroups.moves_at_once(Hierarchy(version, {"all": "/groups"}), str(mounts)) == at_once
+
+
+def test_a_hierarchy_held_open_is_found_where_its_path_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    held = Hierarchy(2, {"all": str(tmp_path / "before")}).held_open()
+    (tmp_path / "before").rename(tmp_path / "after")
+    group = Group(held, "x-0")
+    assert [path.name for path in (tmp_path / "after").iterdir()] == [f"{PREFIX}x-0"]
+    group.remove()
+    assert not list((tmp_path / "after").iterdir())
+    group.let_go()
+
+
 def test_no_hierarchy_is_no_group(tmp_path: Path) -> None:
     assert cgroups.probe(str(tmp_path)).version == 0
     group = Group(Hierarchy(0), "none")
