@@ -100,7 +100,12 @@ class LauncherProcess:
 
     @property
     def lost(self) -> bool:
-        """Whether it has ended."""
+        """Whether it has ended.
+
+        Its socket may not say so yet: a jail that was forked a moment before has it open still.
+        """
+        if not self._lost.is_set() and self._process is not None and self._process.poll() is not None:
+            self._on_loss()
         return self._lost.is_set()
 
     @property

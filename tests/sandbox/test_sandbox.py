@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from sandbox.cgroups import PREFIX, probe
 from sandbox.errors import JailLost, LauncherLost, SandboxError, UnknownLanguage
+from sandbox.launcher_process import LauncherProcess
 from sandbox.sandbox import Sandbox, SandboxConfig
 from sandbox.types import Case, Limits, Mode, Outcome, Program
 from sandbox.values import decode, encode
@@ -152,6 +153,20 @@ async def test_a_killed_launcher_is_replaced_and_its_jails_die() -> None:
             await asyncio.sleep(0.01)
     await box.close()
     assert holdings() == before
+
+
+async def test_a_launcher_that_has_ended_is_replaced_before_its_socket_says_so() -> None:
+    box = Sandbox(SandboxConfig(slots=1))
+    await box.start()
+    launcher = box.launcher
+    assert isinstance(launcher, LauncherProcess)
+    assert launcher._control is not None
+    asyncio.get_running_loop().remove_reader(launcher._control.fileno())
+    os.kill(launcher.info.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, launcher.info.pid, os.WEXITED | os.WNOWAIT)
+    assert await _one(box, "print(1)") is Outcome.OK
+    assert box.launchers_started == 2
+    await box.close()
 
 
 async def test_callers_that_leave_while_a_launcher_starts_leave_no_launcher_behind() -> None:
