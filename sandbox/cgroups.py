@@ -10,21 +10,20 @@ process).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from sandbox import uids
+from sandbox import syscalls, uids
 
 V1_CONTROLLERS = ("memory", "pids", "cpuacct")
 PREFIX = "reward-jail-"
 _HELD_FROM = 64  # a jail closes them, which must not set free the low numbers that its programs' streams have
 _numbers = itertools.count()
+_PEAK_SLACK_BYTES = 4 << 20  # a refused charge may have been for a huge page
 
 Place = tuple[str, int | None]  # a path, and the descriptor of the directory that it starts from
-_PEAK_SLACK_BYTES = 4 << 20  # a refused charge may have been for a huge page
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +53,7 @@ class Hierarchy:
 
 
 def _held(directory: str) -> int:
-    low = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    high = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _HELD_FROM)
-    os.close(low)
-    return high
+    return syscalls.move_up(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), _HELD_FROM)
 
 
 def probe(root: str = "/sys/fs/cgroup") -> Hierarchy:
@@ -87,15 +83,17 @@ def _writable(directory: str) -> bool:
 
 
 def moves_at_once(hierarchy: Hierarchy, mounts: str = "/proc/self/mounts") -> bool:
-    """Whether a process is moved into a group without an RCU grace period's wait, some 5 ms.
+    """Whether what joins a group need not wait an RCU grace period, some 5 ms.
 
     In v1 a thread can be moved alone, which needs none. In v2 the mount option `favordynmods` (Linux 6.0)
-    spares it, for which every fork pays a little.
+    spares it, and makes forks and ends of processes dearer (the kernel's documentation of cgroup-v2).
     """
+    if hierarchy.version != 2:
+        return True
     with open(mounts) as file:
         entries = [line.split() for line in file]
     roots = hierarchy.directories.values()
-    return hierarchy.version != 2 or any(
+    return any(
         kind == "cgroup2" and point in roots and "favordynmods" in options.split(",")
         for _, point, kind, options, *_ in entries
     )
@@ -185,7 +183,7 @@ class Group:
             self._put("join", "0")
 
     def open_files(self) -> None:
-        """Opens what is read and written later, while the paths can still be seen."""
+        """Opens what is read and written later, before `let_go`."""
         if self._version == 1:
             self._open("memory", "join", "tasks", os.O_WRONLY)
             self._open("memory", "limit", "memory.limit_in_bytes", os.O_RDWR)

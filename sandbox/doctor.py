@@ -98,7 +98,7 @@ def _cgroup() -> Finding:
 def _moves() -> Iterator[Finding]:
     hierarchy = cgroups.probe()
     if not cgroups.moves_at_once(hierarchy):
-        detail = "each program waits some 5 ms until the kernel has moved it into its group"
+        detail = "a program may wait some 5 ms until the kernel has moved it into its group"
         remedy = f"mount -o remount,favordynmods {hierarchy.directories['all']}"
         yield Finding("cgroup moves", False, detail, f"{remedy}    (Linux 6.0 or newer)", optional=True)
 

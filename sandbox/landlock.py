@@ -299,7 +299,7 @@ class _End:
 
     def __init__(self) -> None:
         low = os.pipe2(os.O_CLOEXEC)
-        self._reading, self._writing = (_moved(descriptor) for descriptor in low)
+        self._reading, self._writing = (sys_.move_up(descriptor, KEPT_DESCRIPTORS) for descriptor in low)
         self._waiting = mmap.mmap(-1, _PID.size)  # the pid of the process that waits, or 0
 
     def come(self) -> int:
@@ -458,12 +458,3 @@ def _threads_of(uid: int) -> int:
             with contextlib.suppress(OSError):
                 total += len(os.listdir(f"/proc/{name}/task"))
     return total
-
-
-def _moved(descriptor: int) -> int:
-    import fcntl
-
-    try:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, KEPT_DESCRIPTORS)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,8 @@ import os
 import stat
 import struct
 
+from sandbox import syscalls
+
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every machine
 _VERSION_FLAG = 1
 _PATH_BENEATH = 1
@@ -113,11 +115,7 @@ class Ruleset:
 
     def move(self, lowest: int) -> None:
         """Moves the descriptor to `lowest` or above."""
-        import fcntl
-
-        moved = fcntl.fcntl(self.descriptor, fcntl.F_DUPFD_CLOEXEC, lowest)
-        self.close()
-        self.descriptor = moved
+        self.descriptor = syscalls.move_up(self.descriptor, lowest)
 
     def close(self) -> None:
         """Closes the descriptor; what is enforced stays so."""

@@ -10,7 +10,6 @@ far ends is dead when a run is over, so nothing of one run reaches the next.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import socket
@@ -122,6 +121,7 @@ class Streams:
         self._ends = ends
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.orders, self._template_orders = near, far
+        self.unread = False  # whether the far end was closed before it had taken an order
 
     def fill(self, stdin: bytes, call: bytes, argv: bytes) -> None:
         """What the next run reads; its pipes are as a new run expects them."""
@@ -135,14 +135,17 @@ class Streams:
 
     def order(self, order: bytes) -> None:
         """Tells the template, or the process of several runs; that one has ended is heard, not raised."""
-        with contextlib.suppress(ConnectionError):
+        try:
             self.orders.send(order)
+        except ConnectionError:
+            self.unread = True
 
     def heard(self, most_bytes: int) -> bytes:
         """What it says; nothing if it has ended, with an order unread, too."""
         try:
             return self.orders.recv(most_bytes)
         except ConnectionResetError:
+            self.unread = True
             return b""
 
     def put_code(self, code: bytes) -> None:

@@ -262,7 +262,8 @@ class Supervisor:
     def _explain(self, living: Template, report: bytes, end: End) -> None:
         """The template ended, or could not confine its fork: a fault of ours, unless the program did it."""
         shares_uid = os.geteuid() != 0 or template.spawns(self._job, self._confinement)
-        if not report and (shares_uid or self._memory.killed_any()):
+        in_reach = shares_uid and not living.streams.unread  # before its order there is no program
+        if not report and (in_reach or self._memory.killed_any()):
             return  # a program of its own uid can kill it, and so can the jail's memory limit
         self._kill_and_reap(living, end)
         why = living.streams.drains[1].take().decode(errors="replace")

@@ -8,6 +8,7 @@ up for the running one.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import struct
 from collections.abc import Callable
@@ -128,6 +129,14 @@ def fork_plainly() -> int:
     What they also do and this does not: the `random` module is not seeded anew.
     """
     return _checked(fork_in_place(), "fork")
+
+
+def move_up(descriptor: int, lowest: int) -> int:
+    """Moves a descriptor to the first free number from `lowest` on, closed on exec; returns it."""
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, lowest)
+    finally:
+        os.close(descriptor)
 
 
 class Reaper:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox import backends, doctor
+from sandbox import backends, cgroups, doctor
 
 
 def test_this_host_is_examined_by_really_running_a_program() -> None:
@@ -12,6 +12,15 @@ def test_this_host_is_examined_by_really_running_a_program() -> None:
     assert findings["backend namespaces"].ok, findings["backend namespaces"].detail
     assert findings["language python"].ok
     assert all(finding.detail for finding in findings.values())
+
+
+def test_a_v2_hierarchy_whose_moves_wait_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "probe", lambda: cgroups.Hierarchy(2, {"all": "/groups"}))
+    monkeypatch.setattr(cgroups, "moves_at_once", lambda hierarchy: False)
+    (finding,) = doctor._moves()
+    assert not finding.ok
+    assert finding.optional
+    assert finding.remedy.startswith("mount -o remount,favordynmods /groups")
 
 
 @pytest.fixture
