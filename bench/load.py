@@ -35,6 +35,7 @@ _LINES = (
     "Alternatively, we could write {d} = {a} \\cdot {c} + r and look at it modulo {a}.",
     "",
 )
+FENCED = "```python\n{}\n```"
 _CASES = tuple((f"{n}\n", f"{2 * n}\n") for n in range(1, 6))
 _PROGRAMS = (
     ("ACCEPTED", "for line in open(0):\n    print(int(line) * 2)"),
@@ -126,7 +127,7 @@ def code_request(number: int) -> Known:
     cases = [pb.StdioCase(input=given, output=wanted) for given, wanted in _CASES]
     task = pb.CodeTask(language="python", stdio=pb.StdioTests(cases=cases))
     known = pb.VerifyRequest(
-        id=f"code/{number}", run="bench", completion=f"```python\n{source}  # {number}\n```", code=task
+        id=f"code/{number}", run="bench", completion=FENCED.format(f"{source}  # {number}"), code=task
     )
     return Known(known, status)
 

@@ -44,6 +44,7 @@ import httpx
 
 from bench.bare import Submission
 from bench.load import (
+    FENCED,
     ROOT,
     Known,
     Served,
@@ -280,20 +281,19 @@ WAYS = {
 # --- code ----------------------------------------------------------------------------------------
 
 _ALONE = "import bench.service as s; s.run_alone()"
-_FENCED = "```python\n{}\n```"
 
 
-def real_requests(data: Path) -> Callable[[int], Known]:
-    """Makes requests of small accepted submissions to olympiad problems; raises ValueError without any."""
+def real_requests(data: Path) -> Callable[[int], Known] | None:
+    """Makes requests of small accepted submissions to olympiad problems; None if there are none."""
     submissions = small_real_programs(data)
     if not submissions:
-        raise ValueError(f"no submissions in {data}")
+        return None
 
     def made(number: int) -> Known:
         chosen = submissions[number % len(submissions)]
         cases = [pb.StdioCase(input=given, output=wanted) for given, wanted in chosen.tests]
         task = pb.CodeTask(language="python", stdio=pb.StdioTests(cases=cases))
-        completion = _FENCED.format(f"{chosen.source}# {number}")
+        completion = FENCED.format(f"{chosen.source}# {number}")
         request = pb.VerifyRequest(id=f"code/{number}", run="bench", completion=completion, code=task)
         return Known(request, "ACCEPTED")
 
@@ -301,7 +301,7 @@ def real_requests(data: Path) -> Callable[[int], Known]:
 
 
 def _as_submission(request: pb.VerifyRequest) -> Submission:
-    start, end = _FENCED.split("{}")
+    start, end = FENCED.split("{}")
     source = request.completion.removeprefix(start).removesuffix(end)
     return Submission(source, tuple((case.input, case.output) for case in request.code.stdio.cases))
 
@@ -382,7 +382,7 @@ async def _judge(served: Served, way: Way, known: Sequence[Known]) -> Spent:
     return Spent(*(seconds / len(known) for seconds in (wall, server, tree, client)))
 
 
-CODE: dict[str, Callable[[Path], Callable[[int], Known]]] = {
+CODE: dict[str, Callable[[Path], Callable[[int], Known] | None]] = {
     "trivial": lambda data: code_request,
     "real": real_requests,
 }
@@ -393,7 +393,10 @@ async def measure_code(count: int, kinds: Sequence[str], data: Path) -> dict[str
     figures: dict[str, float] = {}
     with server("--test-order", "given") as served:
         for kind in kinds:
-            found = await _measure_programs(served, CODE[kind](data), count)
+            if (make := CODE[kind](data)) is None:
+                print(f"{kind} programs are left out: there are none in {data}")
+                continue
+            found = await _measure_programs(served, make, count)
             figures |= {f"code_{kind}_{name}": value for name, value in found.items()}
     return figures
 
