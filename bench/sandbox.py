@@ -5,10 +5,12 @@ where the work is done by processes that are not ours. Each pair is measured in 
 each side's least is kept: what else the machine does can only add.
 
     python -m bench.sandbox [--rounds N] [--submissions N] [--data DIRECTORY] [--packages DIRECTORY]
-                            [--docker-image NAME] [--only WORDS] [--markdown]
+                            [--docker-image NAME] [--only WORDS] [--unplug] [--markdown]
 
 Small real programs are accepted submissions to olympiad problems, from `--data` (the rows about them are left
-out without it). verl's prime_code is imported from `--packages`. Prints a row as it is measured, then a
+out without it). verl's prime_code is imported from `--packages`. With
+`--unplug` (root, a machine with nothing else on it) "one core" is a machine that has no other; without it the
+kernel's own work for one core's jails has the others to run on. Prints a row as it is measured, then a
 Markdown table if asked, and one JSON line last.
 """
 
@@ -56,6 +58,7 @@ _MOST_INPUT_BYTES = 20_000
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _IDLE_SECONDS = 0.05  # until the next jail stands ready
 _WORKERS = Path("/sys/devices/virtual/workqueue/cpumask")
+_CPUS = Path("/sys/devices/system/cpu")
 _numbers = itertools.count(time.time_ns())
 
 
@@ -154,6 +157,7 @@ class Bench:
         self._submissions: int = arguments.submissions
         self._image: str = arguments.docker_image
         self._packages: Path = arguments.packages
+        self._only_cores = _plugged_in if arguments.unplug else _kernel_workers_on
         self._real = real
 
     async def rows(self, only: str) -> list[Row]:
@@ -257,15 +261,19 @@ class Bench:
             return []
         count = 10 * self._submissions  # the machine's own pace changes within seconds
         one, two, bare_one, bare_two = await self._middle(
-            lambda: _throughput(cores[:1], count),
-            lambda: _throughput(cores, count),
-            lambda: _now(bare.throughput_wall(SMALL, cores[:1], self._submissions)),
-            lambda: _now(bare.throughput_wall(SMALL, cores, self._submissions)),
+            lambda: self._on(cores[:1], lambda: _throughput(cores[:1], count)),
+            lambda: self._on(cores, lambda: _throughput(cores, count)),
+            lambda: self._on(cores[:1], lambda: _bare_throughput(cores[:1], self._submissions)),
+            lambda: self._on(cores, lambda: _bare_throughput(cores, self._submissions)),
         )
         return [
             _row("a submission, two cores at work", "one core at work", two, one, "wall"),
             _row("bare processes, two cores at work", "one core at work", bare_two, bare_one, "wall"),
         ]
+
+    async def _on(self, cores: Sequence[int], work: Callable[[], Awaitable[float]]) -> float:
+        with self._only_cores(cores):
+            return await work()
 
     async def _judged(self, submissions: Sequence[Submission], language: str = "python") -> float:
         async def work() -> None:
@@ -340,11 +348,14 @@ async def _throughput(cores: Sequence[int], count: int) -> float:
     """Wall seconds per submission where every process has these cores alone, in a process of its own."""
     command = (sys.executable, "-m", "bench.sandbox", "--throughput", str(count))
     pinned = ("taskset", "--cpu-list", ",".join(map(str, cores)), *command)
-    with _kernel_workers_on(cores):
-        done = await asyncio.to_thread(
-            subprocess.run, pinned, capture_output=True, text=True, check=True, cwd=bare.ROOT
-        )
+    done = await asyncio.to_thread(
+        subprocess.run, pinned, capture_output=True, text=True, check=True, cwd=bare.ROOT
+    )
     return float(done.stdout)
+
+
+async def _bare_throughput(cores: Sequence[int], count: int) -> float:
+    return await asyncio.to_thread(bare.throughput_wall, SMALL, cores, count)
 
 
 @contextlib.contextmanager
@@ -361,6 +372,20 @@ def _kernel_workers_on(cores: Sequence[int]) -> Iterator[None]:
         yield
     finally:
         _WORKERS.write_text(before)
+
+
+@contextlib.contextmanager
+def _plugged_in(cores: Sequence[int]) -> Iterator[None]:
+    """Takes every other core out of the machine; raises OSError where that may not be."""
+    kept = {_CPUS / f"cpu{core}" / "online" for core in cores}
+    others = [file for file in _CPUS.glob("cpu[0-9]*/online") if file not in kept and int(file.read_text())]
+    try:
+        for other in others:
+            other.write_text("0")
+        yield
+    finally:
+        for other in others:
+            other.write_text("1")
 
 
 async def throughput(count: int) -> float:
@@ -469,6 +494,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--docker-image", default="reward-server")
     parser.add_argument(
         "--only", default="", help="part of a comparison's name: python, real, cpp, docker, cores"
+    )
+    parser.add_argument(
+        "--unplug", action="store_true", help="take the other cores out of the machine for one core's turns"
     )
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--throughput", type=int, default=0, help=argparse.SUPPRESS)
