@@ -402,18 +402,17 @@ async def measure_code(count: int, kinds: Sequence[str], data: Path) -> dict[str
 
 
 async def _measure_programs(served: Served, make: Callable[[int], Known], count: int) -> dict[str, float]:
-    """Rounds in turns; medians, and of the ratios the median of the rounds'."""
-    bare: list[float] = []
+    """Rounds in turns, the sandbox alone before each: the machine's own pace changes within seconds."""
+    bare: dict[str, list[float]] = {name: [] for name in WAYS}
     spent: dict[str, list[Spent]] = {name: [] for name in WAYS}
     for way in WAYS.values():
         await _judge(served, way, fresh(make, 20))
-    for _ in range(ROUNDS):
-        bare.append(await asyncio.to_thread(alone, fresh(make, count)))
-        for name, way in WAYS.items():
-            spent[name].append(await _judge(served, way, fresh(make, count)))
-    figures = {"alone_per_second": 1 / statistics.median(bare)}
+    for _, (name, way) in itertools.product(range(ROUNDS), WAYS.items()):
+        bare[name].append(await asyncio.to_thread(alone, fresh(make, count)))
+        spent[name].append(await _judge(served, way, fresh(make, count)))
+    figures = {"alone_per_second": 1 / statistics.median(itertools.chain(*bare.values()))}
     for name, rounds in spent.items():
-        figures |= {f"{name}_{key}": value for key, value in _beside(bare, rounds).items()}
+        figures |= {f"{name}_{key}": value for key, value in _beside(bare[name], rounds).items()}
     return figures
 
 
