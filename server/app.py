@@ -78,22 +78,35 @@ class App:
         service = page.watched(service, settings)
         path = settings.keys_path
         self._keys = Keys(path, self._on_keys_read) if path is not None else None
-        callers, tls = Callers(self._keys), tls_of(settings)
+        self._tls = tls_of(settings, self._on_certificate_read)
+        callers, tls = Callers(self._keys), self._tls
         held = BytesHeld(settings.max_queue_bytes)
         self._http = HttpFace(service, settings, metrics.render, callers=callers, tls=tls, held=held)
         page.mount(self._http.app, service, settings, lambda: core.queue_depth)
         self._grpc = GrpcFace(service, settings, callers, tls, held)
 
-    def reload_keys(self) -> None:
-        """Reads the file of API keys again, if there is one."""
-        if self._keys is not None:
-            self._keys.reload()
+    @property
+    def has_files(self) -> bool:
+        """Whether there are API keys or certificates that `reload` reads again."""
+        return self._keys is not None or self._tls is not None
+
+    def reload(self) -> None:
+        """Reads the files of API keys and certificates again, if there are any."""
+        for files in (self._keys, self._tls):
+            if files is not None:
+                files.reload()
 
     def _on_keys_read(self, keys: int, fault: str) -> None:
         if fault:
             self._logger.error("keys_not_read", keys=keys, fault=fault)
         else:
             self._logger.info("keys_read", keys=keys)
+
+    def _on_certificate_read(self, fault: str) -> None:
+        if fault:
+            self._logger.error("certificate_not_read", fault=fault)
+        else:
+            self._logger.info("certificate_read", path=self._settings.tls_certificate)
 
     def _warn_if_open(self) -> None:
         if self._keys is None and self._settings.open_addresses:

@@ -22,16 +22,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from server.errors import ErrorCode, RequestError, StartupError
+from server.watched_files import WatchedFiles
 
 KEY_PREFIX = "rk_"
 _KEY_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BURST_SECONDS = 10.0  # of a key's rate, which it may use at once
-_LOOK_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +185,14 @@ class Keys:
         self._path = path
         self._on_reload = on_reload
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
-        self._seen = _identity(path)
+        self._watched = WatchedFiles([path], self._clock)
         self._rows = read_keys(path)
         self._quotas: dict[str, KeyQuota] = {}
-        self._look_at = 0.0
 
     def quota_of(self, header: str) -> KeyQuota:
         """The key that an `Authorization` header names; raises RequestError UNAUTHENTICATED."""
-        self._look()
+        if self._watched.changed():
+            self.reload()
         secret = _secret_in(header)
         row = self._rows.get(digest_of(secret)) if secret else None
         if row is None:
@@ -206,7 +205,7 @@ class Keys:
 
     def reload(self) -> None:
         """Reads the file now; one that cannot be read leaves the keys as they were, and is reported."""
-        self._seen = _identity(self._path)
+        self._watched.note()
         try:
             self._rows = read_keys(self._path)
         except StartupError as error:
@@ -222,21 +221,6 @@ class Keys:
     def _limited(self, quota: KeyQuota, row: KeyRow) -> KeyQuota:
         quota.row = row
         return quota
-
-    def _look(self) -> None:
-        now = self._clock()
-        if now >= self._look_at:
-            self._look_at = now + _LOOK_AGAIN_SECONDS
-            if _identity(self._path) != self._seen:
-                self.reload()
-
-
-def _identity(path: Path) -> Any:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _secret_in(header: str) -> str:

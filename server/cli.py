@@ -153,8 +153,8 @@ async def serve(settings: Settings, core: Core) -> int:
 
     app, stop = App(settings, core), asyncio.Event()
     _on_signals(stop)
-    if settings.keys_path is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload_keys)
+    if app.has_files:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
     try:
         await app.start()
         _settle_memory()

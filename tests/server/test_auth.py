@@ -123,16 +123,16 @@ async def test_every_path_but_probes_and_counters_asks_for_a_key(locked: Locked)
 
 async def test_a_new_key_counts_without_a_restart(locked: Locked) -> None:
     newer = auth.add_key(locked.path, "other")
-    locked.app.reload_keys()
+    locked.app.reload()
     assert await locked.status(newer) == 200
     auth.remove_key(locked.path, "team")
-    locked.app.reload_keys()
+    locked.app.reload()
     assert await locked.status(locked.key) == 401
 
 
 async def test_a_broken_file_leaves_the_keys_as_they_were(locked: Locked) -> None:
     locked.path.write_text("{")
-    locked.app.reload_keys()
+    locked.app.reload()
     assert await locked.status(locked.key) == 200
     assert "keys_not_read" in locked.log.getvalue()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 
 import grpc.aio
@@ -18,6 +20,7 @@ from protos.reward.v1 import reward_pb2_grpc
 from server.app import App
 from server.config import Settings
 from server.errors import StartupError
+from server.logs import Logger, make_logger
 from tests.server.stub_core import StubCore
 from trainer_client.client import AsyncRewardClient
 
@@ -75,14 +78,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 @asynccontextmanager
-async def serving(files: Files, *, client_ca: bool = False) -> AsyncIterator[App]:
+async def serving(
+    files: Files, *, client_ca: bool = False, logger: Logger | None = None
+) -> AsyncIterator[App]:
     settings = replace(
         PLAIN,
         tls_certificate=str(files.server.certificate),
         tls_key=str(files.server.key),
         tls_client_ca=str(files.ca.certificate) if client_ca else "none",
     )
-    app = App(settings, StubCore())
+    app = App(settings, StubCore(), logger)
     await app.start()
     try:
         yield app
@@ -175,3 +180,66 @@ def test_files_that_do_not_fit_stop_the_start(files: Files, chosen: dict[str, st
     settings = replace(PLAIN, **{name: path(value) for name, value in chosen.items()})
     with pytest.raises(StartupError, match=at_fault):
         App(settings, StubCore())
+
+
+@pytest.fixture
+def replaceable(files: Files, tmp_path: Path) -> Files:
+    """The same in files of this test's own, where the server's pair and its authority are put in place."""
+    server, ca = Pair(tmp_path / "tls.crt", tmp_path / "tls.key"), Pair(tmp_path / "ca.crt", files.ca.key)
+    put(files.server, server)
+    ca.certificate.write_bytes(files.ca.certificate.read_bytes())
+    return replace(files, server=server, ca=ca)
+
+
+def put(pair: Pair, place: Pair) -> None:
+    place.certificate.write_bytes(pair.certificate.read_bytes())
+    place.key.write_bytes(pair.key.read_bytes())
+
+
+async def shown(address: str) -> str:
+    """The certificate that a handshake there shows, PEM."""
+    host, _, port = address.rpartition(":")
+    return await asyncio.to_thread(ssl.get_server_certificate, (host, int(port)), timeout=20)
+
+
+@pytest.mark.parametrize("face", ["http", "grpc"])
+async def test_a_renewed_certificate_is_shown_without_a_restart(
+    files: Files, replaceable: Files, tmp_path: Path, face: str
+) -> None:
+    async with serving(replaceable) as app:
+        address = app.http_address if face == "http" else app.grpc_address
+        assert await shown(address) == files.server.certificate.read_text()
+        renewed = signed(tmp_path, "renewed", files.ca)
+        put(renewed, replaceable.server)
+        while await shown(address) != renewed.certificate.read_text():
+            await asyncio.sleep(0.05)
+        assert await over_http(app, files.ca) == 200
+        assert await over_grpc(app, files.ca) == "stub"
+
+
+async def test_files_that_do_not_fit_leave_the_certificate_as_it_was(
+    files: Files, replaceable: Files
+) -> None:
+    log = StringIO()
+    async with serving(replaceable, logger=make_logger("error", "json", log)) as app:
+        replaceable.server.key.write_bytes(files.client.key.read_bytes())
+        app.reload()
+        assert await shown(app.http_address) == files.server.certificate.read_text()
+        assert await over_grpc(app, files.ca) == "stub"
+    assert "certificate_not_read" in log.getvalue()
+    assert "tls_certificate, tls_key: no pair" in log.getvalue()
+
+
+async def test_clients_of_a_new_authority_are_let_in_and_the_old_ones_no_longer(
+    files: Files, replaceable: Files
+) -> None:
+    async with serving(replaceable, client_ca=True) as app:
+        assert await over_http(app, files.ca, files.client) == 200
+        replaceable.ca.certificate.write_bytes(files.other_ca.certificate.read_bytes())
+        app.reload()
+        assert await over_http(app, files.ca, files.other_ca) == 200
+        assert await over_grpc(app, files.ca, files.other_ca) == "stub"
+        with pytest.raises((httpx.HTTPError, ssl.SSLError)):
+            await over_http(app, files.ca, files.client)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await over_grpc(app, files.ca, files.client)
