@@ -85,11 +85,6 @@ class App:
         page.mount(self._http.app, service, settings, lambda: core.queue_depth)
         self._grpc = GrpcFace(service, settings, callers, tls, held)
 
-    @property
-    def has_files(self) -> bool:
-        """Whether there are API keys or certificates that `reload` reads again."""
-        return self._keys is not None or self._tls is not None
-
     def reload(self) -> None:
         """Reads the files of API keys and certificates again, if there are any."""
         for files in (self._keys, self._tls):

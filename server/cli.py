@@ -152,9 +152,7 @@ async def serve(settings: Settings, core: Core) -> int:
     from server.app import App
 
     app, stop = App(settings, core), asyncio.Event()
-    _on_signals(stop)
-    if app.has_files:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
+    _on_signals(stop, app.reload if settings.has_files_to_reread else None)
     try:
         await app.start()
         _settle_memory()
@@ -174,7 +172,8 @@ def _settle_memory() -> None:
     gc.freeze()
 
 
-def _on_signals(stop: asyncio.Event) -> None:
+def _on_signals(stop: asyncio.Event, reload: Callable[[], None] | None) -> None:
+    """Stops at SIGTERM and SIGINT, and with the terminal where SIGHUP has no other meaning."""
     loop, serving = asyncio.get_running_loop(), asyncio.current_task()
 
     def on_signal() -> None:
@@ -184,6 +183,10 @@ def _on_signals(stop: asyncio.Event) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    if reload is not None:
+        loop.add_signal_handler(signal.SIGHUP, reload)
+    elif signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+        loop.add_signal_handler(signal.SIGHUP, on_signal)
 
 
 # doctor, languages, config

@@ -169,6 +169,11 @@ class Settings:
         return None if self.keys_file in ("", "none") else Path(self.keys_file)
 
     @property
+    def has_files_to_reread(self) -> bool:
+        """Whether there are API keys or certificates, which SIGHUP has read again."""
+        return self.keys_path is not None or self.tls_certificate not in ("", "none")
+
+    @property
     def open_addresses(self) -> tuple[str, ...]:
         """The addresses that other machines may reach."""
         addresses = (self.http, self.grpc)

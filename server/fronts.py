@@ -81,7 +81,7 @@ async def serve(settings: Settings) -> int:
     with _reserved(settings) as settled, _test_sets(settled) as (settled, locks):
         fronts = [_Front(number, part, locks) for number, part in enumerate(parts(settled))]
         stop = asyncio.Event()
-        _pass_signals_on(fronts, stop)
+        _pass_signals_on(fronts, stop, rereads=settings.has_files_to_reread)
         try:
             codes = await asyncio.gather(*(front.start() for front in fronts))
             if stop.is_set():
@@ -94,14 +94,17 @@ async def serve(settings: Settings) -> int:
     return next(filter(None, codes), 0)
 
 
-def _pass_signals_on(fronts: Sequence[_Front], stop: asyncio.Event) -> None:
+def _pass_signals_on(fronts: Sequence[_Front], stop: asyncio.Event, *, rereads: bool) -> None:
+    """As one server takes them: SIGHUP has files read again, or is a terminal's end, or is ignored."""
+
     def on_signal(number: int) -> None:
-        if number != signal.SIGHUP:
+        if not (rereads and number == signal.SIGHUP):
             stop.set()
         for front in fronts:
             front.send(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    hangs_up = rereads or signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hangs_up else [])):
         asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import grpc.aio
@@ -36,6 +37,14 @@ async def until(condition: Callable[[], bool]) -> None:
     """Waits for something that has no event of its own; the test's timeout is the limit."""
     while not condition():  # see the line above
         await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def hang_up() -> Iterator[None]:
+    """SIGHUP as a shell in a terminal leaves it, whatever runs these tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

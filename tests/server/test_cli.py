@@ -219,9 +219,9 @@ def test_too_little_isolation_is_exit_3_with_the_doctors_text(
     assert core().closed
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_drains_and_ends_with_0(
-    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+    number: signal.Signals, capsys: pytest.CaptureFixture[str], hang_up: None
 ) -> None:
     core = StubCore()
     serving = asyncio.create_task(cli.serve(Settings(http="127.0.0.1:0", grpc="127.0.0.1:0"), core))
@@ -230,6 +230,18 @@ async def test_a_signal_drains_and_ends_with_0(
     assert await serving == 0
     assert core.draining
     assert core.closed
+
+
+async def test_under_nohup_the_terminals_end_is_ignored(
+    capsys: pytest.CaptureFixture[str], hang_up: None
+) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    core = StubCore()
+    serving = asyncio.create_task(cli.serve(Settings(http="127.0.0.1:0", grpc="127.0.0.1:0"), core))
+    await until(lambda: "serving http=" in capsys.readouterr().out)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await serving == 0
 
 
 async def test_a_second_signal_cuts_the_drain_short(capsys: pytest.CaptureFixture[str]) -> None:

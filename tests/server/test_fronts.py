@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import asyncio
+import os
+import signal
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
 
 import pytest
 
-from server import cli
+from server import cli, fronts
 from server.config import Settings, load_settings
 from server.errors import StartupError
 from server.fronts import flags, parts
+from tests.server.conftest import until
 
 
 def test_every_slot_and_worker_goes_to_one_front() -> None:
@@ -54,3 +59,31 @@ def test_a_front_is_given_exactly_its_settings() -> None:
     given = vars(cli.parser().parse_args(["serve", *flags(settings)]))
     names = {item.name for item in fields(Settings)}
     assert load_settings(None, {}, {name: given[name] for name in names}) == settings
+
+
+@dataclass
+class _Told:
+    """In place of a front: what it was sent."""
+
+    numbers: list[int] = field(default_factory=list)
+
+    def send(self, number: int) -> None:
+        self.numbers.append(number)
+
+
+@pytest.mark.parametrize(("rereads", "stops"), [(True, False), (False, True)])
+async def test_sighup_is_for_the_files_where_there_are_any_and_else_the_end(
+    hang_up: None, *, rereads: bool, stops: bool
+) -> None:
+    told, stop = [_Told(), _Told()], asyncio.Event()
+    fronts._pass_signals_on(cast(Any, told), stop, rereads=rereads)
+    os.kill(os.getpid(), signal.SIGHUP)
+    await until(lambda: all(front.numbers for front in told))
+    assert [front.numbers for front in told] == [[signal.SIGHUP]] * 2
+    assert stop.is_set() == stops
+
+
+async def test_sighup_stays_ignored_where_it_was_and_there_is_nothing_to_read_again(hang_up: None) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    fronts._pass_signals_on([], asyncio.Event(), rereads=False)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
