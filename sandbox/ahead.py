@@ -11,6 +11,7 @@ python -m sandbox.ahead DIRECTORY    makes C++'s there, without a jail: for an i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -105,10 +106,10 @@ class Ahead:
     ) -> None:
         try:
             made = await self._build(row, command, unit, product)
-        except SandboxError:
-            return  # after a fault of the service the next start tries again
-        if made is not None:
-            await asyncio.to_thread(_publish, path, product, made)
+            if made is not None:
+                await asyncio.to_thread(_publish, path, product, made)
+        except (SandboxError, OSError):
+            return  # after a fault of the service, or on a full disk: the next start tries again
 
 
 def _products(row: Language, version: str) -> dict[str, str]:
@@ -144,17 +145,19 @@ def _option_prefix(row: Language) -> str:
 
 
 def _publish(directory: Path, product: str, content: bytes) -> None:
-    """Puts a directory with the file in place at once and whole, or not at all."""
+    """Puts a directory with the file in place at once and whole, or not at all; raises OSError."""
     staged = directory.with_name(f"{directory.name}.{os.getpid()}")
-    (staged / product).parent.mkdir(parents=True)
-    (staged / product).write_bytes(content)
-    header = product.removesuffix(".gch")
-    if header != product:
-        (staged / header).write_text(_WRAPPER.format(header=header))
+    shutil.rmtree(staged, ignore_errors=True)  # of a server that had this pid and was killed
     try:
-        staged.rename(directory)
-    except OSError:
-        shutil.rmtree(staged)  # another server was faster
+        (staged / product).parent.mkdir(parents=True)
+        (staged / product).write_bytes(content)
+        header = product.removesuffix(".gch")
+        if header != product:
+            (staged / header).write_text(_WRAPPER.format(header=header))
+        with contextlib.suppress(OSError):  # another server was faster
+            staged.rename(directory)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def make_for_image(directory: Path) -> None:

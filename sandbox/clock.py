@@ -66,6 +66,7 @@ class Clock:
         self._limits = limits
         self._confinement = confinement
         self._template = template  # its work is not the program's
+        self._template_seconds = 0.0  # when it was last read
         self._waits = waits
         self._memory = memory
         self._most_wall_seconds = limits.wall_seconds * STARVATION_FACTOR
@@ -94,9 +95,13 @@ class Clock:
     def _ours(self) -> float:
         ours = time.process_time() if self._group.our_processes > 1 else 0.0
         if self._template is not None:
-            with contextlib.suppress(OSError):  # it was killed with the run
-                ours += sys_.process_cpu_seconds(self._template)
-        return ours
+            with contextlib.suppress(OSError):  # it was killed: what it did is still no program's
+                self._template_seconds = sys_.process_cpu_seconds(self._template)
+        return ours + self._template_seconds
+
+    def read_template(self) -> None:
+        """To be called before it is killed: takes its CPU time a last time."""
+        self._ours()
 
     def patience_seconds(self) -> float:
         """How long from now no limit can be exceeded; not above 0 when it is time to look."""

@@ -28,6 +28,8 @@ from sandbox.types import Limits, Mode, Outcome
 from sandbox.worker_jail import WorkerSupervisor
 
 _MOST_FETCHED_FILES = 4096
+_MOST_FETCHED_LEVELS = 64
+_MOST_FETCHED_PATH_BYTES = 2048  # in another place it has to be shorter than the kernel's limit, too
 _MOST_FETCHED_BYTES = frames.MAX_FRAME_BYTES // 2  # in one answer
 _FETCH_CHUNK_BYTES = 1 << 18
 _ROUND_OUTPUT_BYTES = 1 << 18
@@ -125,7 +127,7 @@ class Jail:
     def _place(self, frame: Frame) -> None:
         for name, content in zip(frame.header["paths"], frame.blobs, strict=True):
             path = f"{self._places.work}/{name}"
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _make_directories(os.path.dirname(path))
             _write(path, content, 0o644)
             while path != self._places.work:
                 os.chown(path, self._uid, -1, follow_symlinks=False)
@@ -268,8 +270,19 @@ def _write_below(directory: str, name: str, content: bytes) -> None:
     path = f"{directory}/{name}"
     if ".." in name.split("/"):
         raise ValueError(f"a path that leaves its directory: {name!r}")
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    _make_directories(os.path.dirname(path))
     _write(path, content, 0o755)
+
+
+def _make_directories(path: str) -> None:
+    """As os.makedirs, which calls itself for every level of a path that a program's text may have named."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for directory in reversed(missing):
+        if not os.path.isdir(directory):  # as `a/.` is by now
+            os.mkdir(directory, 0o755)
 
 
 def regular_files(
@@ -290,12 +303,29 @@ def regular_files(
 
 
 def _files_below(directory: str, name: str) -> list[str]:
-    """The paths of the files in a directory, relative as `name` is; links to directories are not followed."""
-    found = []
-    for folder, _, files in os.walk(f"{directory}/{name.rstrip('/')}"):
-        inside = os.path.relpath(folder, directory)
-        found += [os.path.normpath(f"{inside}/{file}") for file in files]
+    """The paths of the files in a directory, relative as `name` is; links to directories are not followed.
+
+    What lies so deep, or has so long a path, that no place could be sure to hold it is left out.
+    """
+    found: list[str] = []
+    folders = [os.path.normpath(name)]
+    while folders:
+        for path, is_folder in _entries(directory, folders.pop()):
+            if len(os.fsencode(path)) <= _MOST_FETCHED_PATH_BYTES and path.count("/") < _MOST_FETCHED_LEVELS:
+                (folders if is_folder else found).append(path)
     return sorted(found)[:_MOST_FETCHED_FILES]
+
+
+def _entries(directory: str, folder: str) -> list[tuple[str, bool]]:
+    """The paths below `directory` of what is in a folder, and whether it is a folder; of none, nothing."""
+    try:
+        with os.scandir(f"{directory}/{folder}") as entries:
+            return [
+                (os.path.normpath(f"{folder}/{entry.name}"), entry.is_dir(follow_symlinks=False))
+                for entry in entries
+            ]
+    except OSError:
+        return []  # it is not there, or closed to us
 
 
 def _size_of_regular(directory: str, name: str) -> int | None:

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Protocol
@@ -67,7 +68,7 @@ class Jails(Protocol):
         """Starts it; raises SandboxUnavailable if it cannot isolate here."""
 
     def spawn(self, limits: Limits | None = None) -> JailChannel:
-        """Asks for a jail that will get these limits; raises LauncherLost."""
+        """Asks for a jail that will get these limits; raises LauncherLost, SandboxUnavailable."""
 
     def kill(self, job: int) -> None:
         """Kills a jail whole; a no-op if it is gone."""
@@ -85,6 +86,7 @@ class LauncherProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready: asyncio.Future[LauncherInfo] | None = None
+        self._waiting: deque[tuple[bytes, socket.socket | None]] = deque()  # orders, with a jail's end
         self._lost = asyncio.Event()
         self._living: set[int] = set()
         self._ready_jails: dict[int, JailChannel] = {}  # the oldest first
@@ -115,7 +117,28 @@ class LauncherProcess:
 
     async def start(self) -> LauncherInfo:
         """Starts the process; raises SandboxUnavailable if it cannot isolate here."""
-        cgroups.remove_orphaned(Hierarchy(self._config.cgroup_version, self._config.cgroup_directories))
+        try:
+            return await self._start()
+        except TimeoutError as error:
+            raise SandboxUnavailable(f"the launcher was not ready within {_START_SECONDS:.0f} s") from error
+        except LauncherLost as error:
+            raise SandboxUnavailable("the launcher could not isolate itself; its log says why") from error
+        except OSError as error:
+            raise SandboxUnavailable(f"the launcher could not be started: {error}") from error
+
+    async def _start(self) -> LauncherInfo:
+        try:
+            cgroups.remove_orphaned(Hierarchy(self._config.cgroup_version, self._config.cgroup_directories))
+            ready = self._execute()
+            self._info = await asyncio.wait_for(asyncio.shield(ready), _START_SECONDS)
+            self._make_ready(self._config.ready)
+        except BaseException:
+            await self.close()  # nobody else knows of it
+            raise
+        return self._info
+
+    def _execute(self) -> asyncio.Future[LauncherInfo]:
+        """Starts the process; raises OSError."""
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         near.setblocking(False)
         self._control = near
@@ -123,32 +146,20 @@ class LauncherProcess:
         self._ready = loop.create_future()
         config = LauncherConfig(**{**asdict(self._config), "control": far.fileno()})
         command = [_INTERPRETER, "-s", "-S", "-c", _PROGRAM, json.dumps(asdict(config))]
-        # No preexec_fn: the child is vforked and exec'd, which is safe beside gRPC's threads.
-        self._process = subprocess.Popen(  # noqa: ASYNC220 - returns as soon as the child has exec'd
-            command,
-            pass_fds=[far.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,  # never written: programs inherit a sys.stdout that knows it is a pipe
-            env=_ENVIRONMENT,
-            start_new_session=True,  # a terminal's Ctrl-C is for the server, which drains, not for its jails
-        )
-        far.close()
+        with far:
+            # No preexec_fn: the child is vforked and exec'd, which is safe beside gRPC's threads.
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[far.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,  # never written: programs inherit a sys.stdout that knows it is one
+                env=_ENVIRONMENT,
+                start_new_session=True,  # a terminal's Ctrl-C is for the server, which drains, not its jails
+            )
         assert self._process.stdout is not None
         self._process.stdout.close()
         loop.add_reader(near.fileno(), self._on_control)
-        try:
-            self._info = await asyncio.wait_for(asyncio.shield(self._ready), _START_SECONDS)
-            self._make_ready(self._config.ready)
-        except TimeoutError as error:
-            await self.close()
-            raise SandboxUnavailable(f"the launcher was not ready within {_START_SECONDS:.0f} s") from error
-        except LauncherLost as error:
-            await self.close()
-            raise SandboxUnavailable("the launcher could not isolate itself; its log says why") from error
-        except asyncio.CancelledError:
-            await self.close()
-            raise
-        return self._info
+        return self._ready
 
     def _on_control(self) -> None:
         assert self._control is not None
@@ -191,11 +202,14 @@ class LauncherProcess:
     def _let_go_of_control(self) -> None:
         if self._control is not None:
             asyncio.get_running_loop().remove_reader(self._control.fileno())
+            asyncio.get_running_loop().remove_writer(self._control.fileno())
             self._control.close()
             self._control = None
+        while self._waiting:
+            _let_go(self._waiting.popleft()[1])
 
     def spawn(self, limits: Limits | None = None) -> JailChannel:
-        """A jail's channel, of one set up ahead if there is one; raises LauncherLost.
+        """A jail's channel, of one set up ahead if there is one; raises LauncherLost, SandboxUnavailable.
 
         The jail hears its limits later, and the next one is set up while this one works.
         """
@@ -215,17 +229,15 @@ class LauncherProcess:
         if self._control is None:
             raise LauncherLost("the launcher has ended")
         job = next(self._ids)
-        near, far = socket.socketpair()
-        near.setblocking(False)
-        order = json.dumps({"op": "spawn", "id": job}).encode()
         try:
-            socket.send_fds(self._control, [order], [far.fileno()])
+            near, far = socket.socketpair()
         except OSError as error:
+            raise SandboxUnavailable(f"no connection for another jail: {error}") from error
+        near.setblocking(False)
+        self._tell("spawn", job, far)
+        if self._lost.is_set():
             near.close()
-            self._on_loss()
-            raise LauncherLost("the launcher does not answer") from error
-        finally:
-            far.close()
+            raise LauncherLost("the launcher does not answer")
         self._living.add(job)
         self._all_ended.clear()
         return JailChannel(self, job, near)
@@ -233,8 +245,32 @@ class LauncherProcess:
     def kill(self, job: int) -> None:
         """Kills a jail whole; a no-op if it or the launcher is gone."""
         if self._control is not None:
-            with contextlib.suppress(OSError):
-                self._control.send(json.dumps({"op": "kill", "id": job}).encode())
+            self._tell("kill", job)
+
+    def _tell(self, op: str, job: int, end: socket.socket | None = None) -> None:
+        """Gives the launcher an order behind all others; takes over the jail's end that goes with it."""
+        self._waiting.append((json.dumps({"op": op, "id": job}).encode(), end))
+        if len(self._waiting) == 1:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Sends the orders that the control socket has room for; its end is the launcher's."""
+        assert self._control is not None
+        try:
+            while self._waiting:
+                order, end = self._waiting[0]
+                socket.send_fds(self._control, [order], [] if end is None else [end.fileno()])
+                self._waiting.popleft()
+                _let_go(end)
+        except BlockingIOError:  # it holds some 280: more come at once than the launcher can fork
+            asyncio.get_running_loop().add_writer(self._control.fileno(), self._on_room)
+        except OSError:
+            self._on_loss()
+
+    def _on_room(self) -> None:
+        assert self._control is not None
+        asyncio.get_running_loop().remove_writer(self._control.fileno())
+        self._flush()
 
     async def close(self) -> None:
         """Ends the launcher and with it every jail; returns when the process is gone."""
@@ -245,6 +281,11 @@ class LauncherProcess:
         if self._process is not None:
             await asyncio.to_thread(_wait_or_kill, self._process)
         self._lost.set()
+
+
+def _let_go(end: socket.socket | None) -> None:
+    if end is not None:
+        end.close()
 
 
 def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:

@@ -22,7 +22,7 @@ import signal
 from collections.abc import Sequence
 from functools import partial
 
-from sandbox import rlimits, root, seccomp
+from sandbox import frames, rlimits, root, seccomp, uids
 from sandbox import syscalls as sys_
 from sandbox.confinement import Places, Step
 from sandbox.types import Limits
@@ -34,6 +34,8 @@ _SCRATCH_FLAGS = sys_.MS_NOSUID | sys_.MS_NODEV
 _FILTER = seccomp.build_filter()
 _COUNTABLE_FILTER = seccomp.build_countable_filter()
 _CAP_SYS_PTRACE = 1 << 19
+# Whatever one frame can hold fits, in files that each fill their last page: it is no memory of the program's.
+_BOX_ROOM = f"size={2 * frames.MAX_FRAME_BYTES},nr_inodes=512k"
 _PLACES = Places(work="/work", temporary="/tmp", box="/box")  # noqa: S108 - in the jail's own root
 
 
@@ -59,7 +61,13 @@ class Namespaces:
             _move_into_a_pid_namespace()
         self._own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         sys_.unshare(sys_.CLONE_NEWNS)
-        root.enter(binds)
+        root.enter(binds, self._owners())
+
+    def _owners(self) -> Sequence[tuple[int, int]]:
+        """Uid and gid of every slot's programs."""
+        if self._rootless:
+            return ((os.getuid(), os.getgid()),)
+        return [(uid, uid) for uid in range(self._uid_base, self._uid_base + uids.BLOCK)]
 
     def leave(self) -> None:
         """The mounts go with the last process of the mount namespace."""
@@ -108,10 +116,12 @@ class Namespaces:
         return _PLACES.work in filled
 
     def _mount_one(self, path: str, limits: Limits) -> None:
-        size = max(limits.memory_bytes, 64 << 20)
         mode = "1777" if path in ("/tmp", "/dev/shm") else "755"  # noqa: S108 - the jail's own
-        sys_.mount("tmpfs", path, "tmpfs", _SCRATCH_FLAGS, f"mode={mode},size={size},nr_inodes=16k")
-        if path != "/box":
+        room = f"size={max(limits.memory_bytes, 64 << 20)},nr_inodes=16k"
+        if path == _PLACES.box:
+            room = _BOX_ROOM
+        sys_.mount("tmpfs", path, "tmpfs", _SCRATCH_FLAGS, f"mode={mode},{room}")
+        if path != _PLACES.box:
             os.chown(path, self._uid, self._uid if os.geteuid() == 0 else -1)
 
     def scratch_bytes(self, limits: Limits) -> int:
@@ -141,7 +151,7 @@ class Namespaces:
 
     def confining(self, limits: Limits, *, has_memory_group: bool, has_process_group: bool) -> Sequence[Step]:
         """Of a forked run, last before the program: its limits, and no privilege left."""
-        uids = self._uid, self._uid, self._uid
+        all_three = self._uid, self._uid, self._uid
         return (
             *rlimits.limiting_run(
                 memory_bytes=None if has_memory_group else limits.memory_bytes,
@@ -149,7 +159,7 @@ class Namespaces:
             ),
             *((partial(os.setgroups, []),) if self._watchers else ()),
             # The kernel empties every capability set with the change of uids.
-            partial(os.setresuid, *uids) if os.geteuid() == 0 else sys_.drop_capabilities,
+            partial(os.setresuid, *all_three) if os.geteuid() == 0 else sys_.drop_capabilities,
             *(() if has_memory_group else (partial(sys_.install_seccomp, _COUNTABLE_FILTER),)),
             sys_.becoming_dumpable(),  # its own /proc/self, and with it /dev/stdin, is the program's again
         )

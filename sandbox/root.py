@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sandbox import syscalls as sys_
 
@@ -23,19 +23,17 @@ _READ_ONLY = sys_.MS_BIND | sys_.MS_REMOUNT | sys_.MS_RDONLY | sys_.MS_NOSUID | 
 # In a user namespace a bind may not lose the flags of its source (ST_* and MS_* agree on these bits).
 _KEPT_FLAGS = os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME | os.ST_RELATIME
 _SYNTHETIC = {
-    "/etc/passwd": "root:x:0:0:root:/:/bin/false\nsandbox:x:61000:61000::/work:/bin/sh\n",
-    "/etc/group": "root:x:0:\nsandbox:x:61000:\n",
     "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 _STAGE = "/tmp"  # noqa: S108 - always there; mounted over in the launcher's own namespace only
 
 
-def enter(binds: Sequence[str]) -> None:
+def enter(binds: Sequence[str], owners: Sequence[tuple[int, int]]) -> None:
     """Builds the root and pivots into it; the caller is alone in its mount namespace.
 
-    `binds` are further host directories to show read-only at their own path. Raises OSError where the kernel
-    refuses.
+    `binds` are further host directories to show read-only at their own path, `owners` the uids and gids of
+    programs. Raises OSError where the kernel refuses.
     """
     sys_.mount("", "/", "", sys_.MS_REC | sys_.MS_PRIVATE)
     wanted = [path for path in (*SYSTEM_DIRECTORIES, *SYSTEM_FILES, *binds) if os.path.lexists(path)]
@@ -43,7 +41,7 @@ def enter(binds: Sequence[str]) -> None:
     sources = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in wanted if not os.path.islink(path)}
     links = {path: os.readlink(path) for path in wanted if os.path.islink(path)}
     sys_.mount("tmpfs", _STAGE, "tmpfs", sys_.MS_NOSUID | sys_.MS_NODEV, "mode=755,size=4m,nr_inodes=4k")
-    _write_synthetic()
+    _write_synthetic({**_SYNTHETIC, **_accounts(owners)})
     for path, target in links.items():
         os.makedirs(_staged(os.path.dirname(path)), exist_ok=True)
         os.symlink(target, _staged(path))
@@ -63,8 +61,15 @@ def _staged(path: str) -> str:
     return _STAGE + path
 
 
-def _write_synthetic() -> None:
-    for path, text in _SYNTHETIC.items():
+def _accounts(owners: Sequence[tuple[int, int]]) -> dict[str, str]:
+    """Whoever a program runs as has the same name: no output may depend on its slot."""
+    users = "".join(f"sandbox:x:{uid}:{gid}::/work:/bin/sh\n" for uid, gid in owners)
+    groups = "".join(f"sandbox:x:{gid}:\n" for _, gid in owners)
+    return {"/etc/passwd": f"root:x:0:0:root:/:/bin/false\n{users}", "/etc/group": f"root:x:0:\n{groups}"}
+
+
+def _write_synthetic(files: Mapping[str, str]) -> None:
+    for path, text in files.items():
         os.makedirs(_staged(os.path.dirname(path)), exist_ok=True)
         with open(_staged(path), "x") as file:
             file.write(text)

@@ -66,10 +66,14 @@ class Drain:
             del self._kept[: -self._keep_tail]
         return bool(chunk)
 
-    def take(self) -> bytes:
-        """After every writer is dead: what was kept of the run. The next one finds the pipe empty."""
+    def read_rest(self) -> None:
+        """After every writer is dead: takes what is left; only now is it known whether it is `over`."""
         while self.read():
             pass
+
+    def take(self) -> bytes:
+        """After every writer is dead: what was kept of the run. The next one finds the pipe empty."""
+        self.read_rest()
         kept = bytes(self._kept[-self._keep_tail :] if self._keep_tail is not None else self._kept)
         self._kept = bytearray()
         self._total = 0

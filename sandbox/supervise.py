@@ -152,6 +152,7 @@ class Supervisor:
         if end.alone and self._others(living):
             end.alone = False
         if not end.alone or once:
+            clock.read_template()
             self._kill_and_reap(living, end)
         cpu_seconds = max(end.cpu_seconds, clock.group_cpu_seconds())
         run = self._conclude(living, end, stopped, cpu_seconds, clock.wall_seconds())
@@ -296,6 +297,8 @@ class Supervisor:
         cpu_seconds: float,
         wall_seconds: float,
     ) -> Run:
+        for drain in living.streams.drains:
+            drain.read_rest()
         over = any(drain.over for drain in living.streams.drains)
         output = [drain.take() for drain in living.streams.drains]
         status = signal.SIGKILL if end.status is None else end.status

@@ -21,6 +21,8 @@ _NODE_ENVIRONMENT = {"OPENSSL_CONF": "/dev/null"}
 _NODE_EXTRA_PROCESSES = 16
 _NODE_EXTRA_MEMORY_BYTES = 64 << 20
 _PYPY_CHECK = 'compile(open("main.py", encoding="utf-8").read(), "main.py", "exec")'
+# No php.ini, whose settings are a web server's; but the extensions that Debian switches on beside it.
+_PHP = ("php", "-c", "/dev/null")
 _R_CHECK = 'invisible(parse("main.R"))'
 
 INTERPRETED = (
@@ -92,18 +94,19 @@ INTERPRETED = (
         name="php",
         aliases=("php8",),
         source_name="main.php",
-        compile_command=("php", "-n", "-d", "display_errors=stderr", "-l", "main.php"),
+        compile_command=(*_PHP, "-d", "display_errors=stderr", "-l", "main.php"),
         product="main.php",
         run_command=(
-            *("php", "-n", "-d", "memory_limit={memory_mb}M", "-d", "display_errors=stderr"),
+            *(*_PHP, "-d", "memory_limit={memory_mb}M", "-d", "display_errors=stderr"),
             "{box}/main.php",
         ),
-        version_command=("php", "-n", "-r", "echo PHP_VERSION;"),
+        version_command=(*_PHP, "-r", "echo PHP_VERSION;"),
         modes=("script", "asserts"),
         packages=("php-cli",),
+        host_paths=("/etc/php",),
         extra_memory_bytes=32 << 20,
         memory_signs=("Allowed memory size of", "Out of memory"),
-        hello='<?php\necho "hello\\n";\n',
+        hello='<?php\necho ctype_digit("1") && function_exists("iconv") ? "hello\\n" : "";\n',
     ),
     Language(
         name="ruby",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -172,3 +174,28 @@ async def test_a_directory_that_jails_do_not_see_holds_nothing(monkeypatch: pyte
     build = OnThisHost()
     await _prepared(Path("/tmp/hidden"), build, monkeypatch)
     assert build.builds == 0
+
+
+def _full_disk(path: Path, content: bytes) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_on_a_full_disk_compilations_go_without(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead.Path, "write_bytes", _full_disk)
+    made = await _prepared(directory, _at_once, monkeypatch)
+    assert made.words(CPP, "1") == {}
+    assert list(directory.iterdir()) == []
+
+
+async def test_what_a_killed_server_of_the_same_pid_left_is_in_nobodys_way(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / f"g++-1-gnu++20-{HEADER}.{os.getpid()}").mkdir()
+    made = await _prepared(directory, _at_once, monkeypatch)
+    assert "precompiled" in made.words(CPP, "1")
+
+
+async def _at_once(row: Language, command: Sequence[str], unit: Unit, product: str) -> bytes | None:
+    return b"precompiled"

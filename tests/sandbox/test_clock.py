@@ -54,3 +54,41 @@ def test_no_wait_makes_a_run_endless(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     late = _late(monkeypatch, tmp_path, "R", 60.0)
     monkeypatch.setattr(late, "_started", late._started - 2.0 * clock.STARVATION_FACTOR)
     assert late.exceeded() is Outcome.WALL_LIMIT
+
+
+class _Group:
+    """A group in which the program used nothing, and its template five seconds for earlier runs."""
+
+    our_processes = 1
+
+    def __init__(self) -> None:
+        self.cpu_seconds = 0.0
+
+
+def _with_template(monkeypatch: pytest.MonkeyPatch, group: _Group) -> Clock:
+    """The clock of a run whose template's reading is the group's own, as only the template has worked."""
+    monkeypatch.setattr(clock.sys_, "process_cpu_seconds", lambda pid: group.cpu_seconds)
+    memory = SimpleNamespace(group=group, exceeded=lambda: False, patience_seconds=lambda: math.inf)
+    confinement = SimpleNamespace(processes=list, watch_seconds=math.inf)
+    return Clock(Limits(cpu_seconds=1.0), cast("Any", confinement), PID, Waits(), cast("Any", memory))
+
+
+def _gone(pid: int) -> float:
+    raise ProcessLookupError
+
+
+def test_a_template_that_is_gone_leaves_its_time_to_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = _Group()
+    group.cpu_seconds = 5.0
+    made = _with_template(monkeypatch, group)
+    monkeypatch.setattr(clock.sys_, "process_cpu_seconds", _gone)
+    assert made.group_cpu_seconds() == 0.0
+
+
+def test_what_it_did_until_it_was_last_read_is_not_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = _Group()
+    made = _with_template(monkeypatch, group)
+    group.cpu_seconds = 2.0
+    made.read_template()
+    monkeypatch.setattr(clock.sys_, "process_cpu_seconds", _gone)
+    assert made.group_cpu_seconds() == 0.0

@@ -7,17 +7,18 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from sandbox import backends
+from sandbox import artefacts, backends, trees
+from sandbox.artefacts import Content
 from sandbox.errors import FilesTooLarge
 from sandbox.jail import regular_files
 from sandbox.sandbox import Sandbox, SandboxConfig
-from sandbox.types import Case, Limits, Outcome, Program
+from sandbox.types import Artefact, Case, Limits, Outcome, Program
 from tests.sandbox.conftest import LIMITS, Run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -224,6 +225,14 @@ async def test_files_that_do_not_fit_are_refused_by_size(sandbox: Sandbox, names
         assert (await session.run(Case())).outcome is Outcome.OK
 
 
+async def test_a_program_larger_than_its_memory_limit_is_run_all_the_same(sandbox: Sandbox) -> None:
+    blob = artefacts.pack(Content({"main.sh": b"echo 1", "beside": bytes(80 << 20)}, {}))
+    artefact = Artefact(Program("bash", ""), "", blob)
+    async with sandbox.session(artefact, Limits(memory_bytes=32 << 20)) as session:
+        result = await session.run(Case())
+    assert (result.outcome, result.stdout) == (Outcome.OK, b"1\n")
+
+
 async def test_one_file_cannot_fill_the_disk(run: Run) -> None:
     source = "f = open('x', 'wb')\nf.truncate(10**12)"
     result = await run(source)
@@ -279,8 +288,23 @@ async def test_what_is_outside_is_not_even_there(run: Run, namespaces: bool) -> 
 
 
 async def test_no_password_file_of_the_host(run: Run) -> None:
-    source = "try: print(len(open('/etc/passwd').readlines()) - 2)\nexcept OSError: print(0)"
-    assert (await run(source)).stdout == b"0\n"
+    source = (
+        "try: print({line.split(':')[0] for line in open('/etc/passwd')} - {'root', 'sandbox'})\n"
+        "except OSError: print(set())"
+    )
+    assert (await run(source)).stdout == b"set()\n"
+
+
+async def test_every_slots_program_has_a_name(sandbox: Sandbox, namespaces: bool) -> None:
+    if not namespaces:
+        pytest.skip("landlock: the host's password file is hidden, and there is no other")
+    source = "import getpass, grp, os\nprint(os.getuid(), getpass.getuser(), grp.getgrgid(os.getgid())[0])"
+    artefact = (await sandbox.compile(Program("python", source))).artefact
+    assert artefact is not None
+    async with sandbox.session(artefact, LIMITS) as one, sandbox.session(artefact, LIMITS) as other:
+        uids, *names = zip(*[(await jail.run(Case())).stdout.split() for jail in (one, other)], strict=True)
+    assert names == [(b"sandbox", b"sandbox")] * 2
+    assert len(set(uids)) == (2 if os.geteuid() == 0 else 1)
 
 
 @pytest.mark.parametrize("path", ["/", "/usr", "/usr/bin", "/etc", "/box", "/dev", "/bin", "/run", "/proc"])
@@ -489,6 +513,48 @@ async def test_files_that_fill_the_memory_limit_come_out_whole(sandbox: Sandbox)
         found = await session.fetch(["./"], 1 << 20)
     whole = [name for name, content in found.items() if content == bytes([int(name[1:])]) * (1 << 20)]
     assert len(whole) > 32
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Iterator[Path]:
+    """A directory that may be filled to any depth: pytest's own removal is recursive."""
+    yield tmp_path
+    trees.remove(str(tmp_path))
+
+
+def _made_deep(top: Path, levels: int, name: str) -> str:
+    """A path below `top`, made step by step: no call takes the whole of a long one."""
+    descriptor = os.open(top, os.O_PATH)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=descriptor)
+        inside = os.open(name, os.O_PATH, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inside
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+    os.close(descriptor)
+    return f"{name}/" * levels + "file"
+
+
+@pytest.mark.parametrize(("levels", "name"), [(1200, "a"), (64, "a"), (9, "a" * 250)])
+async def test_files_too_deep_for_any_other_place_are_left_out(top: Path, levels: int, name: str) -> None:
+    _made_deep(top, levels, name)
+    Path(top, "near").touch()
+    assert list(regular_files(str(top), ["./"], 1000)) == ["near"]
+
+
+async def test_files_in_directories_are_fetched(top: Path) -> None:
+    path = _made_deep(top, 63, "a")
+    assert list(regular_files(str(top), ["a/"], 1000)) == [path]
+
+
+@pytest.mark.parametrize("path", ["a/" * 1200 + "file", "a/./file"], ids=["deep", "with a dot"])
+async def test_a_path_is_made_whatever_it_looks_like(sandbox: Sandbox, path: str) -> None:
+    artefact = (await sandbox.compile(Program("python", "print(open(input()).read())"))).artefact
+    assert artefact is not None
+    async with sandbox.session(artefact, LIMITS) as session:
+        await session.put({path: b"found"})
+        result = await session.run(Case(path.encode()), keep_files=True)
+    assert result.stdout == b"found\n"
 
 
 async def test_files_with_holes_are_fetched_as_far_as_an_answer_holds_them(tmp_path: Path) -> None:
