@@ -11,6 +11,7 @@ from sandbox.session import Session
 from sandbox.types import Case, Compilation, Limits, Program, RunResult
 from server import limits as wire_limits
 from server.errors import invalid
+from server.paths import check_places
 from server.verify.statuses import status_of
 
 MAX_RUNS = 1000
@@ -23,6 +24,9 @@ def check(request: pb.ExecuteRequest) -> None:
     """Raises INVALID_ARGUMENT for what cannot be run."""
     if not request.source:
         raise invalid("source", "is required")
+    for index, argument in enumerate(request.arguments):
+        if "\0" in argument:
+            raise invalid(f"arguments[{index}]", "holds a NUL, which no program can be given")
     if len(request.stdin) > MAX_RUNS:
         raise invalid("stdin", f"{len(request.stdin)} inputs are over the limit of {MAX_RUNS}")
     for field, paths in (("files", list(request.files)), ("fetch_files", list(request.fetch_files))):
@@ -30,6 +34,7 @@ def check(request: pb.ExecuteRequest) -> None:
             raise invalid(field, f"{len(paths)} files are over the limit of {MAX_FILES}")
         for path in paths:
             _check_path(field, path)
+    check_places(request.files, "files")
 
 
 def _check_path(field: str, path: str) -> None:

@@ -22,9 +22,12 @@ class BytesHeld:
         """What is held now."""
         return self._held_bytes
 
-    def take(self, size: int) -> None:
-        """Counts bytes in; raises RequestError QUEUE_FULL. What is larger than the budget comes in alone."""
-        if size and self._held_bytes and self._held_bytes + size > self._budget_bytes:
+    def take(self, size: int, *, own: int = 0) -> None:
+        """Counts bytes in; raises RequestError QUEUE_FULL.
+
+        `own`: what of that request is held already. What is larger than the budget comes in alone.
+        """
+        if size and self._held_bytes > own and self._held_bytes + size > self._budget_bytes:
             full = f"the requests in flight have {self._held_bytes} bytes together already"
             raise RequestError(ErrorCode.QUEUE_FULL, full, retry_after_seconds=_RETRY_AFTER_SECONDS)
         self._held_bytes += size

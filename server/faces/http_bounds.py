@@ -9,8 +9,11 @@ import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from server.errors import RequestError
 from server.faces.bytes_held import BytesHeld
 
+_ROOM_UNTIL = "reward.room_until"  # in a request's scope
+_LOOK_AGAIN_SECONDS = 0.05
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -29,7 +32,7 @@ class BodyBudget:
             nonlocal held
             message = await receive()
             size = len(message.get("body", b""))
-            self._held.take(size)
+            await self._take(size, held, scope.get(_ROOM_UNTIL, 0.0))
             held += size
             return message
 
@@ -37,6 +40,21 @@ class BodyBudget:
             await self._app(scope, counted, send)
         finally:
             self._held.give_back(held)
+
+    async def _take(self, size: int, own: int, until: float) -> None:
+        """Raises RequestError QUEUE_FULL; what the client goes on sending waits at the client."""
+        while True:
+            try:
+                return self._held.take(size, own=own)
+            except RequestError:
+                if asyncio.get_running_loop().time() >= until:
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def wait_for_room(scope: Scope, seconds: float) -> None:
+    """Has this request's body, which is yet to be read, wait for room instead of being refused at once."""
+    scope[_ROOM_UNTIL] = asyncio.get_running_loop().time() + seconds
 
 
 class PatientProtocol(H11Protocol):

@@ -52,10 +52,11 @@ def routes(context: Context) -> Sequence[Route]:
         Route("GET", "/status", endpoint(context, _status)),
     ]
     for name, shows_output in (("run", True), ("judge", False)):
-        found.append(Route("POST", f"/{name}", endpoint(context, _Single(shows_output))))
+        one = endpoint(context, _Single(shows_output), patience_seconds=_PATIENCE_SECONDS)
+        found.append(Route("POST", f"/{name}", one))
         for kind, patience_seconds in (("batch", _PATIENCE_SECONDS), ("long-batch", _LONG_PATIENCE_SECONDS)):
-            many = _Many(shows_output, patience_seconds)
-            found.append(Route("POST", f"/{name}/{kind}", endpoint(context, many)))
+            many = endpoint(context, _Many(shows_output, patience_seconds), patience_seconds=patience_seconds)
+            found.append(Route("POST", f"/{name}/{kind}", many))
     return found
 
 

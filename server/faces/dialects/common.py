@@ -8,19 +8,21 @@ wait, and then says so in the one form that client retries.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from protos.reward.v1 import reward_pb2 as pb
-from server.errors import ErrorCode, RequestError
+from server.errors import ErrorCode, RequestError, invalid
+from server.faces import json_wire
 from server.faces.http_body import json_response, read_body, while_connected
+from server.faces.http_bounds import wait_for_room
 from server.faces.service import RewardService, deadline_in, within
 
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.05, 1.0
@@ -30,6 +32,7 @@ _START_SECONDS = 5.0  # the shortest patience of a client, SkyRL's for short pro
 _WAITED_SECONDS: ContextVar[float] = ContextVar("waited_seconds", default=0.0)
 _NOT_NOW = (ErrorCode.QUEUE_FULL, ErrorCode.INTERNAL)
 _UNDER_WAY: set[asyncio.Task[Any]] = set()  # the loop itself keeps no hold of a task
+_LOGGER = logging.getLogger(__name__)
 _RETRYABLE = (pb.INTERNAL_ERROR, pb.OVERLOADED, pb.CANCELLED)
 
 T = TypeVar("T")
@@ -180,8 +183,12 @@ async def _as_coroutine(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 def json(body: Any, status: int = 200) -> Response:
-    """An answer in JSON."""
-    return json_response(orjson.dumps(body), status)
+    """An answer in JSON, integers of any size; half a surrogate pair, which no client could read, is `?`."""
+    try:
+        text = json_wire.dump_value(body)
+    except UnicodeEncodeError as error:
+        text = str(error.object)
+    return json_response(text.encode("utf-8", "replace"), status)
 
 
 Handler = Callable[[Context, Request], Awaitable[Response]]
@@ -193,17 +200,35 @@ def detail_error(error: RequestError) -> Response:
     return json({"detail": error.message}, error.code.http_status)
 
 
-def endpoint(context: Context, handler: Handler, on_error: OnError = detail_error) -> Endpoint:
-    """The handler as an endpoint whose errors take the dialect's form."""
+def endpoint(
+    context: Context,
+    handler: Handler,
+    on_error: OnError = detail_error,
+    *,
+    patience_seconds: float = _START_SECONDS,
+) -> Endpoint:
+    """The handler as an endpoint whose errors take the dialect's form.
+
+    A body waits for so long until there is room for it.
+    """
 
     async def answer(request: Request) -> Response:
         try:
             await until_started(context.service)
+            wait_for_room(request.scope, patience_seconds - _WAITED_SECONDS.get())
             return await handler(context, request)
         except Refusal as refusal:
             return refusal.response
         except RequestError as error:
             return on_error(error)
+        except UnicodeEncodeError:
+            return on_error(invalid("body", "a text holds half a surrogate pair, which no program can read"))
+        except ClientDisconnect:
+            raise
+        except Exception:
+            # Whatever it was, the client reads its own form of an error: another one may be a score of 0.
+            _LOGGER.exception("a request could not be answered")
+            return on_error(RequestError(ErrorCode.INTERNAL, "a fault of the server; its log has it"))
 
     return answer
 

@@ -10,18 +10,27 @@ Source: judge0/judge0 (1.13.1), docs and app/enumerations.
 from __future__ import annotations
 
 import base64
-import binascii
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, FiniteFloat
 from starlette.requests import Request
 from starlette.responses import Response
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import ErrorCode, RequestError
-from server.faces.dialects.common import Context, Refusal, Route, connected, endpoint, gather, json
+from server.faces.dialects.common import (
+    Context,
+    Endpoint,
+    Handler,
+    Refusal,
+    Route,
+    connected,
+    endpoint,
+    gather,
+    json,
+)
 
 MAX_BATCH = 20
 # ms-swift's plugin waits 300 s (aiohttp's default), tries nothing again and takes every fault for 0.
@@ -77,9 +86,9 @@ class Submission(BaseModel):
     stdin: str | None = None
     expected_output: str | None = None
     command_line_arguments: str | None = None
-    cpu_time_limit: float | None = None
-    wall_time_limit: float | None = None
-    memory_limit: float | None = None  # kilobytes
+    cpu_time_limit: FiniteFloat | None = None
+    wall_time_limit: FiniteFloat | None = None
+    memory_limit: FiniteFloat | None = None  # kilobytes
 
 
 class Batch(BaseModel):
@@ -90,10 +99,14 @@ class Batch(BaseModel):
 
 def routes(context: Context) -> Sequence[Route]:
     """The paths of this dialect."""
+
+    def patient(handler: Handler) -> Endpoint:
+        return endpoint(context, handler, _on_error, patience_seconds=_PATIENCE_SECONDS)
+
     return (
-        Route("POST", "/submissions", endpoint(context, _submit, _on_error)),
-        Route("POST", "/submissions/", endpoint(context, _submit, _on_error)),
-        Route("POST", "/submissions/batch", endpoint(context, _batch, _on_error)),
+        Route("POST", "/submissions", patient(_submit)),
+        Route("POST", "/submissions/", patient(_submit)),
+        Route("POST", "/submissions/batch", patient(_batch)),
         Route("GET", "/submissions/{token}", endpoint(context, _no_token, _on_error)),
         Route("GET", "/languages", endpoint(context, _languages)),
         Route("GET", "/statuses", endpoint(context, _statuses)),
@@ -177,7 +190,7 @@ def _read(text: str, encoded: bool, field: str) -> str:
         return text
     try:
         return base64.b64decode(text).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # also what is not ASCII, or no UTF-8
         raise Refusal(400, {field: ["is not base64 of UTF-8 text"]}) from None
 
 
@@ -228,5 +241,7 @@ def _trimmed(text: str) -> str:
 def _on_error(error: RequestError) -> Response:
     if error.code is ErrorCode.INVALID_ARGUMENT:
         return json({"error": error.message}, 422)
+    if error.code is ErrorCode.TOO_LARGE:
+        return json({"error": error.message}, 413)
     full = error.code is ErrorCode.DEADLINE_EXCEEDED
     return json({"error": "queue is full" if full else error.message}, 503)

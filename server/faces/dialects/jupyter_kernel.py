@@ -16,6 +16,7 @@ import ast
 import asyncio
 import base64
 import builtins
+import contextlib
 import inspect
 import json
 import linecache
@@ -70,11 +71,12 @@ class Kernel:
 
     def display(self, *values: Any) -> None:
         """What notebooks call to show values."""
-        self._display.extend(bundle_of(value) for value in values)
+        self._display.extend(sendable(bundle_of(value)) for value in values)
 
     def run(self, number: int, source: str) -> Result:
         """One cell: what it printed, what it showed, and its error if it had one."""
         self._display = []
+        reopen_closed_streams()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             error = captured(out, err, lambda: self._guarded(number, source))
             printed = [_text(file) for file in (out, err)]
@@ -86,7 +88,7 @@ class Kernel:
             self._execute(f"<cell {number}>", source)
         except BaseException as error:  # noqa: BLE001  # a cell may raise anything; the next cell runs all the same
             signal.setitimer(signal.ITIMER_PROF, 0)
-            return [error_of(error)]
+            return [sendable(error_of(error))]
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
         return []
@@ -153,6 +155,26 @@ def bundle_of(value: Any) -> Bundle:
     return bundle
 
 
+def sendable(bundle: Bundle) -> Bundle:
+    """As it can go into JSON: what JSON does not have is its repr, and half a surrogate pair `?`."""
+    return {str(name): _plain(value) for name, value in bundle.items()}
+
+
+def _plain(value: Any) -> Any:
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except Exception:  # noqa: BLE001  # keys that are no texts, cycles, a repr that raises: a cell may show anything
+        text = json.dumps(_text_of(value), ensure_ascii=False)
+    return json.loads(text.encode("utf-8", "replace"))
+
+
+def _text_of(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  # a cell's own __str__
+        return f"<a {type(value).__name__} that cannot be shown>"
+
+
 def figures() -> list[Bundle]:
     """The figures that matplotlib has open, as PNG; they are closed. Nothing where it was not imported."""
     pyplot = sys.modules.get("matplotlib.pyplot")
@@ -177,7 +199,14 @@ def error_of(error: BaseException) -> Bundle:
     own = found.stack[:0] if not frames else found.stack[found.stack.index(frames[0]) :]
     found.stack = traceback.StackSummary.from_list(own)
     lines = [line.rstrip("\n") for line in found.format()]
-    return {"ename": type(error).__name__, "evalue": str(error), "traceback": lines}
+    return {"ename": type(error).__name__, "evalue": _text_of(error), "traceback": lines}
+
+
+def reopen_closed_streams() -> None:
+    """A cell may close them; the next one prints all the same."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(getattr(sys, name), "closed", False):
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def captured(out: IO[bytes], err: IO[bytes], work: Callable[[], Any]) -> Any:
@@ -189,7 +218,8 @@ def captured(out: IO[bytes], err: IO[bytes], work: Callable[[], Any]) -> Any:
         return work()
     finally:
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with contextlib.suppress(Exception):  # a cell may have closed it, or put anything in its place
+                stream.flush()
         for descriptor, number in zip(kept, (1, 2), strict=True):
             os.dup2(descriptor, number)
             os.close(descriptor)

@@ -37,7 +37,7 @@ def _as_object(label: Any) -> dict[str, Any] | None:
     if isinstance(label, str) and label.lstrip().startswith("{"):
         try:
             label = json.loads(label)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None  # a set in LaTeX or the like: `{1, 2}`
     if not isinstance(label, dict):
         return None

@@ -39,8 +39,9 @@ class Row(BaseModel):
 
 def routes(context: Context) -> Sequence[Route]:
     """The paths of this dialect."""
+    verify = endpoint(context, _verify, _on_error, patience_seconds=PATIENCE_SECONDS)
     return (
-        Route("POST", "/nemo_gym/verify", endpoint(context, _verify, _on_error)),
+        Route("POST", "/nemo_gym/verify", verify),
         Route("POST", "/nemo_gym/seed_session", endpoint(context, _seed_session)),
     )
 
@@ -73,9 +74,9 @@ async def _seed_session(context: Context, request: Request) -> Response:
 
 
 def _label(fields: dict[str, Any]) -> Any:
-    tests = (fields.get("verifier_metadata") or {}).get("unit_tests")
-    if tests:
-        return tests
+    metadata = fields.get("verifier_metadata")
+    if isinstance(metadata, dict) and metadata.get("unit_tests"):
+        return metadata["unit_tests"]
     for name in _LABELS:
         if fields.get(name) is not None:
             return fields[name]
@@ -84,17 +85,20 @@ def _label(fields: dict[str, Any]) -> Any:
 
 def output_text(response: dict[str, Any]) -> str:
     """The text of a Responses object: every `output_text` of every message, in order."""
-    return "".join(
-        part.get("text", "")
-        for item in response.get("output") or []
-        if item.get("type") == "message"
-        for part in item.get("content") or []
-        if part.get("type") == "output_text"
-    )
+    messages = [item for item in _objects(response.get("output")) if item.get("type") == "message"]
+    parts = [part for message in messages for part in _objects(message.get("content"))]
+    return "".join(str(part.get("text") or "") for part in parts if part.get("type") == "output_text")
+
+
+def _objects(found: Any) -> list[dict[str, Any]]:
+    """The objects of an array; a message's content as a plain string is a part of its own."""
+    if isinstance(found, str):
+        return [{"type": "output_text", "text": found}]
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def _on_error(error: RequestError) -> Response:
     """NeMo-RL dispatches 503 anew and drops other errors as the data's."""
-    if error.code is ErrorCode.INVALID_ARGUMENT:
+    if error.code in (ErrorCode.INVALID_ARGUMENT, ErrorCode.TOO_LARGE):
         return detail_error(error)
     return json({"detail": error.message}, 503)

@@ -24,6 +24,7 @@ from server.faces.dialects.common import Context, Refusal, Route, connected, end
 
 _LEAST_WAIT_SECONDS, _MOST_WAIT_SECONDS, _WAIT_FACTOR = 30.0, 300.0, 10.0
 _ANSWER_MARGIN_SECONDS = 2.0
+_LEAST_PATIENCE_SECONDS = _LEAST_WAIT_SECONDS - _ANSWER_MARGIN_SECONDS
 _FAILED_RUNTIME = -1.0
 
 
@@ -42,14 +43,14 @@ class TestProgram(BaseModel):
 
     def cases(self) -> list[Any]:
         """The tests, whichever JSON form they came in."""
-        if not isinstance(self.tests, str):
-            return self.tests
-        try:
-            found = json_module.loads(self.tests)
-        except ValueError:
-            raise Refusal(422, {"detail": "tests must be JSON; a pickle is not opened"}) from None
-        if not isinstance(found, list):
-            raise Refusal(422, {"detail": "tests must be an array"})
+        found = self.tests
+        if isinstance(found, str):
+            try:
+                found = json_module.loads(found)
+            except ValueError:
+                raise Refusal(422, {"detail": "tests must be JSON; a pickle is not opened"}) from None
+        if not isinstance(found, list) or not found:
+            raise Refusal(422, {"detail": "tests must be a non-empty array"})
         return found
 
 
@@ -63,8 +64,10 @@ class StdioCase(BaseModel):
 def routes(context: Context) -> Sequence[Route]:
     """The paths of this dialect."""
     return (
-        Route("POST", "/test_program", endpoint(context, _asserts)),
-        Route("POST", "/test_program_stdio", endpoint(context, _stdio)),
+        Route("POST", "/test_program", endpoint(context, _asserts, patience_seconds=_LEAST_PATIENCE_SECONDS)),
+        Route(
+            "POST", "/test_program_stdio", endpoint(context, _stdio, patience_seconds=_LEAST_PATIENCE_SECONDS)
+        ),
     )
 
 

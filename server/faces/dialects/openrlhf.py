@@ -35,7 +35,7 @@ class RemoteReward(BaseModel):
 
 def routes(context: Context) -> Sequence[Route]:
     """The paths of this dialect."""
-    return (Route("POST", "/openrlhf", endpoint(context, _rewards)),)
+    return (Route("POST", "/openrlhf", endpoint(context, _rewards, patience_seconds=PATIENCE_SECONDS)),)
 
 
 async def _rewards(context: Context, request: Request) -> Response:

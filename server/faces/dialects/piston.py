@@ -11,7 +11,6 @@ Source: engineer-man/piston (0a844d0).
 from __future__ import annotations
 
 import base64
-import binascii
 import signal
 from collections.abc import Sequence
 from typing import Any
@@ -49,7 +48,11 @@ def routes(context: Context) -> Sequence[Route]:
     """The paths of this dialect."""
     return (
         Route("GET", "/api/v2/runtimes", endpoint(context, _runtimes, _on_error)),
-        Route("POST", "/api/v2/execute", endpoint(context, _execute, _on_error)),
+        Route(
+            "POST",
+            "/api/v2/execute",
+            endpoint(context, _execute, _on_error, patience_seconds=_PATIENCE_SECONDS),
+        ),
     )
 
 
@@ -102,6 +105,10 @@ def _check(body: dict[str, Any]) -> None:
     for index, file in enumerate(body["files"]):
         if not isinstance(file, dict) or not isinstance(file.get("content"), str):
             raise _bad(f"files[{index}].content is required as a string")
+        if not isinstance(file.get("name") or "", str):
+            raise _bad(f"files[{index}].name must be a string")
+    if not isinstance(body.get("args") or [], list):
+        raise _bad("args must be an array")
     for name in _NUMBERS:
         value = body.get(name)
         if value and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -124,7 +131,7 @@ def _to_execute(context: Context, body: dict[str, Any], language: str) -> pb.Exe
     stdin = str(body.get("stdin") or "")
     return pb.ExecuteRequest(
         language=language,
-        source=source,
+        source=source or "\n",  # an empty program runs there
         stdin=[stdin if stdin.endswith("\n") else f"{stdin}\n"],
         arguments=[str(argument) for argument in body.get("args") or []],
         files=files,
@@ -159,7 +166,7 @@ def _content(index: int, text: str, encoding: str) -> bytes:
                 return bytes.fromhex(text)
             case _:
                 return text.encode()
-    except (binascii.Error, ValueError):
+    except ValueError:  # also what is not ASCII, or no Unicode
         raise _bad(f"files[{index}].content is not {encoding}") from None
 
 
@@ -190,7 +197,7 @@ def _compile_stage(detail: pb.CompileDetail) -> dict[str, Any]:
 def _run_stage(run: pb.Execution) -> dict[str, Any]:
     stdout, stderr = run.stdout.decode("utf-8", "replace"), run.stderr.decode("utf-8", "replace")
     killed = run.status in _STATUSES and run.status != pb.PROCESS_LIMIT
-    died_of = signal.Signals(run.signal).name if run.HasField("signal") and run.signal else None
+    died_of = _signal_name(run.signal) if run.HasField("signal") and run.signal else None
     status = _STATUSES.get(run.status)
     if status is None and run.status != pb.ACCEPTED:
         status = "SG" if died_of else "RE"
@@ -206,6 +213,13 @@ def _run_stage(run: pb.Execution) -> dict[str, Any]:
         "cpu_time": round(run.cpu_seconds * 1000),
         "wall_time": round(run.wall_seconds * 1000),
     }
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal, which has no name of its own
+        return f"SIG{number}"
 
 
 def _on_error(error: RequestError) -> Response:

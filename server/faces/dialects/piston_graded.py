@@ -12,6 +12,7 @@ or 0 (data set open-r1/codeforces, `generated_checker`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,6 +121,6 @@ def _number(lines: Mapping[str, str], name: str, default: float) -> float:
         value = float(lines.get(name, default))
     except ValueError:
         value = 0.0
-    if not value > 0:
+    if not 0 < value < math.inf:
         raise Refusal(400, {"message": f"{_CONFIG}: {name} must be a number above 0"})
     return value

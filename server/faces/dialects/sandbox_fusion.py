@@ -20,7 +20,6 @@ execute, is refused.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -122,7 +121,7 @@ def to_execute(context: Context, call: RunCode, inputs: Sequence[str]) -> pb.Exe
     memory_bytes = call.memory_limit_MB << 20 if call.memory_limit_MB > 0 else 0
     return pb.ExecuteRequest(
         language=call.language,
-        source=call.code,
+        source=call.code or "\n",  # an empty program runs there
         stdin=inputs,
         files={path: _decoded(path, text) for path, text in call.files.items() if text is not None},
         fetch_files=call.fetch_files,
@@ -135,7 +134,7 @@ def to_execute(context: Context, call: RunCode, inputs: Sequence[str]) -> pb.Exe
 def _decoded(path: str, text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # also what is not ASCII
         raise Refusal(422, {"detail": f"files[{path!r}] is not base64: {error}"}) from None
 
 

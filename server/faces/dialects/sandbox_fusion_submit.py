@@ -1,14 +1,17 @@
 """SandboxFusion's `/submit` for problems that come with the request (`config.provided_data`).
 
 `CommonOJDataset`: stdin/stdout tests, judged by that system's own rule. The assert
-data sets (HumanEval, MBPP and kin): judged by ours, so that a plain comparison is
-made outside the jail. The first fenced block of the language is the program.
+data sets (HumanEval, MBPP, AutoEval and kin): judged by ours, so that a plain comparison is
+made outside the jail. The first fenced block of the language is the program; a completion
+without one that continues its row's `prompt` (HumanEval without `is_freeform`) stands behind it.
 The data sets that SandboxFusion ships are not here: `/list_datasets` is empty.
+Source: sandbox/datasets/{common_oj,humaneval,mbpp,autoeval}.py (50adb7c2).
 """
 
 from __future__ import annotations
 
 import json as json_module
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +24,10 @@ from server.errors import RequestError
 from server.faces.dialects import sandbox_fusion
 from server.faces.dialects.common import Context, Refusal, Route, connected, endpoint, json
 
-ASSERT_DATASETS = ("HumanEvalDataset", "MBPPDataset", "AutoEvalDataset", "MBXPDataset", "EvoEvalDataset")
+_PROMPTED = ("HumanEvalDataset", "EvoEvalDataset", "MBXPDataset")
+_AUTO_EVAL = tuple(f"AutoEval{version}Dataset" for version in ("", "V4", "V5", "V6"))
+ASSERT_DATASETS = (*_PROMPTED, *_AUTO_EVAL, "MBPPDataset")
+_INSERTED_HERE = "#<INSERT>"  # where AutoEval's test has the answer's place
 _DEFAULT_TIMEOUT_SECONDS = 20.0
 _SHOWN_CHARACTERS = 1000
 _FLOAT_TOLERANCE, _FLOAT_FLOOR = 1e-5, 1e-10
@@ -105,18 +111,18 @@ async def _judge_stdio(context: Context, call: Submit, row: dict[str, Any]) -> d
 
 
 def extract(completion: str, language: str) -> str:
-    """The first closed block of the language, else the first block, else the text itself."""
-    blocks = []
-    parts = completion.split("```")
-    for body in parts[1:-1:2] if len(parts) % 2 else parts[1::2]:
-        tag, _, code = body.partition("\n")
-        blocks.append((tag.strip().lower(), code))
+    """The first closed block of the language, else the first block, else an open one, else the text."""
+    blocks = _CLOSED_BLOCK.findall(completion) or _OPEN_BLOCK.findall(completion)
     if not blocks:
         return completion
     names = _FENCES.get(language, (language.lower(),))
-    return next((code for tag, code in blocks if tag in names), blocks[0][1])
+    first: str = blocks[0][1]
+    return next((code for tag, code in blocks if tag.strip().lower() in names), first)
 
 
+# A block ends where a line begins with its fence: a program may hold one elsewhere.
+_CLOSED_BLOCK = re.compile(r"```([^\n]*)\n(.*?)^[^\S\n]*```", re.DOTALL | re.MULTILINE)
+_OPEN_BLOCK = re.compile(r"```([^\n]*)\n(.*)", re.DOTALL)
 _FENCES = {
     "python": ("python", "py", "python3"),
     "cpp": ("cpp", "c++", "c"),
@@ -133,12 +139,20 @@ def _cases(row: dict[str, Any]) -> list[dict[str, Any]]:
     if isinstance(found, str):
         try:
             found = json_module.loads(found)
-        except ValueError:
-            raise Refusal(400, {"detail": "provided_data.test is not JSON"}) from None
+        except (ValueError, RecursionError):
+            raise _bad("test", "is not JSON") from None
     if not isinstance(found, list) or not found:
         # The original accepts whatever has no tests; that would be a reward for nothing.
-        raise Refusal(400, {"detail": "provided_data.test must be a non-empty array"})
+        raise _bad("test", "must be a non-empty array")
+    for index, case in enumerate(found):
+        for part in ("input", "output"):
+            if not isinstance(case, dict) or not isinstance(case.get(part, {}), dict):
+                raise _bad(f"test[{index}].{part}", "must be an object")
     return found
+
+
+def _bad(field: str, what: str) -> Refusal:
+    return Refusal(400, {"detail": f"provided_data.{field} {what}"})
 
 
 def _chunks(cases: list[dict[str, Any]], *, whole: bool) -> list[list[dict[str, Any]]]:
@@ -211,20 +225,61 @@ def _line_agrees(found: str, wanted: str) -> bool:
 
 
 async def _judge_asserts(context: Context, call: Submit, row: dict[str, Any]) -> dict[str, Any]:
-    language = call.config.language or "python"
-    source = extract(call.completion, language)
-    tests = row.get("test", row.get("test_list"))
-    if not tests:
-        raise Refusal(400, {"detail": "provided_data.test is required"})
+    labels = _plain(row.get("labels"))
+    labels = labels if isinstance(labels, dict) else {}
+    named = labels.get("execution_language") or labels.get("programming_language")
+    language = call.config.language or str(named or "python")
+    source = _answer(call, row, language)
+    setup, tests = _asserts(row)
     message = pb.VerifyRequest(completion=source, extraction="whole", explain=True)
     message.code.language = language
-    message.code.asserts.setup = str(row.get("test_setup_code") or "")
-    message.code.asserts.tests.extend([tests] if isinstance(tests, str) else map(str, tests))
+    message.code.asserts.setup = setup or str(
+        row.get("test_setup_code") or labels.get("test_setup_code") or ""
+    )
+    message.code.asserts.tests.extend(tests)
     message.code.asserts.entry_point = str(row.get("entry_point") or "")
     seconds = call.config.run_timeout or _DEFAULT_TIMEOUT_SECONDS
     message.code.limits.CopyFrom(context.limits(cpu_seconds=seconds, wall_seconds=seconds))
     verdict = await context.verdict(message, _PATIENCE_SECONDS)
     return _eval_result(call, source, [_asserts_test(verdict, context.reward(verdict))])
+
+
+def _answer(call: Submit, row: dict[str, Any], language: str) -> str:
+    """The program: a fenced block, or what continues the row's prompt as long as it is indented."""
+    prompt = row.get("prompt")
+    continues = call.config.dataset_type in _PROMPTED and not call.config.extra.get("is_freeform")
+    if not continues or not isinstance(prompt, str) or "```" in call.completion:
+        return extract(call.completion, language)
+    return f"{prompt}\n{_UNINDENTED.split(call.completion, maxsplit=1)[0]}"
+
+
+_UNINDENTED = re.compile(r"\n(?=\S)")
+
+
+def _asserts(row: dict[str, Any]) -> tuple[str, list[str]]:
+    """What runs before the program, and the tests behind it; raises Refusal 400 for other forms."""
+    found = _plain(next((row[name] for name in ("tests", "test", "test_list") if row.get(name)), None))
+    if isinstance(found, dict):
+        if _plain(found.get("asset")):
+            raise _bad("test.asset", "is not taken: there are no files beside asserts")
+        found = found.get("code")
+    if isinstance(found, str) and _INSERTED_HERE in found:
+        before, _, behind = found.partition(_INSERTED_HERE)
+        return before, [behind]
+    tests = [found] if isinstance(found, str) else found
+    if not isinstance(tests, list) or not tests or not all(isinstance(test, str) for test in tests):
+        raise _bad("test", "must be a text, an array of texts, or an object with `code`")
+    return "", tests
+
+
+def _plain(value: Any) -> Any:
+    """An array or object that came as JSON text; anything else as it is."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
+        return value
+    try:
+        return json_module.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _asserts_test(verdict: pb.Verdict, reward: float) -> dict[str, Any]:

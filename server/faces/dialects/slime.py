@@ -33,7 +33,7 @@ class RemoteReward(BaseModel):
 
 def routes(context: Context) -> Sequence[Route]:
     """The paths of this dialect."""
-    return (Route("POST", "/slime", endpoint(context, _reward)),)
+    return (Route("POST", "/slime", endpoint(context, _reward, patience_seconds=PATIENCE_SECONDS)),)
 
 
 async def _reward(context: Context, request: Request) -> Response:

@@ -19,7 +19,7 @@ from server.app import App
 from server.config import Settings
 from server.errors import ErrorCode, RequestError
 from server.faces.bytes_held import BytesHeld
-from server.faces.http_bounds import BodyBudget
+from server.faces.http_bounds import BodyBudget, wait_for_room
 from server.logs import make_logger
 from tests.server.conftest import MIB, Running
 from tests.server.stub_core import HELD, StubCore
@@ -195,6 +195,35 @@ async def test_the_bodies_of_all_requests_have_a_bound_together() -> None:
     gate.set()
     await first
     await bounded({"type": "http"}, receive, send)  # type: ignore[arg-type]
+    assert held.held_bytes == 0
+
+
+async def test_a_body_larger_than_the_budget_comes_in_alone() -> None:
+    held = BytesHeld(500)
+    held.take(400)
+    held.take(400, own=400)
+    with pytest.raises(RequestError):
+        held.take(1)
+
+
+async def test_a_body_of_a_dialect_waits_for_room() -> None:
+    async def app(scope: dict[str, object], receive: object, send: object) -> None:
+        wait_for_room(scope, 60.0)
+        await receive()  # type: ignore[operator]  # an ASGI receive
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"x" * 100, "more_body": False}
+
+    async def send(_: object) -> None:
+        """Nobody listens."""
+
+    held = BytesHeld(100)
+    held.take(50)
+    waiting = asyncio.create_task(BodyBudget(app, held)({"type": "http"}, receive, send))  # type: ignore[arg-type]
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    held.give_back(50)
+    await waiting
     assert held.held_bytes == 0
 
 

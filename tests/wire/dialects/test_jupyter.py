@@ -55,6 +55,29 @@ def test_whatever_a_cell_raises_is_its_error(web: httpx.Client, source: str) -> 
     assert answer["cells"][1]["display"] == [{"text/plain": "'next'"}]
 
 
+NASTY = {
+    "no standard output": "import sys\nsys.stdout = None",
+    "a closed standard output": "import sys\nsys.stdout.close()",
+    "an exception that cannot be shown": "class E(Exception):\n def __str__(self): 1 / 0\nraise E()",
+    "an exception with half a pair": "raise ValueError('\\ud800')",
+    "JSON with keys that are no texts": "class A:\n def _repr_json_(self): return {(1, 2): 3}\nA()",
+    "an integer beyond 64 bits": "class A:\n def _repr_json_(self): return {'n': 10**30}\nA()",
+    "HTML with half a pair": "class A:\n def _repr_html_(self): return '\\ud800'\nA()",
+}
+
+
+@pytest.mark.parametrize("source", NASTY.values(), ids=NASTY)
+def test_whatever_a_cell_does_to_its_answer_the_next_one_has_its_own(web: httpx.Client, source: str) -> None:
+    answer = run_cells(web, source, "'next'")
+    assert answer["status"] == "Success"
+    assert answer["cells"][1]["display"] == [{"text/plain": "'next'"}]
+
+
+def test_a_cell_that_closed_its_output_silences_no_other(web: httpx.Client) -> None:
+    answer = run_cells(web, "import sys\nsys.stdout.close()", "print('heard')")
+    assert answer["cells"][1]["stdout"] == "heard\n"
+
+
 @pytest.mark.parametrize("source", ["None", "x = 3", "3;", "def f(): pass"])
 def test_what_has_no_value_to_show_shows_nothing(web: httpx.Client, source: str) -> None:
     assert cell(web, source)["display"] == []

@@ -172,6 +172,52 @@ def test_submit_judges_asserts(web: httpx.Client) -> None:
         assert answer.json()["accepted"] is accepted
 
 
+ADDS = "def f(x):\n    return x + K\n"
+ASSERTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "tests as JSON text": ("MBPPDataset", {"test": '["assert f(1) == 2", "assert f(2) == 3"]'}),
+    "tests as an array": ("MBPPDataset", {"test_list": ["assert f(1) == 2"]}),
+    "a text behind the answer": ("AutoEvalDataset", {"test": {"code": "assert f(1) == 2"}}),
+    "a text around the answer": (
+        "AutoEvalV5Dataset",
+        {"test": '{"code": "K = 1\\n#<INSERT>\\nassert f(1) == 2"}'},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASSERTS)
+@pytest.mark.parametrize("right", [True, False])
+def test_submit_reads_the_rows_of_assert_data_sets(web: httpx.Client, name: str, right: bool) -> None:
+    kind, row = ASSERTS[name]
+    labels = {} if "INSERT" in str(row) else {"test_setup_code": "K = 1", "programming_language": "python"}
+    config = {"dataset_type": kind, "provided_data": {**row, "labels": labels}}
+    completion = f"```python\n{ADDS if right else ADDS.replace('+', '-')}```"
+    body = {"dataset": "x", "id": 1, "config": config, "completion": completion}
+    assert web.post("/submit", json=body).json()["accepted"] is right
+
+
+@pytest.mark.parametrize(("body_line", "accepted"), [("    return x + 1\n", True), ("    return x\n", False)])
+def test_submit_puts_a_continuation_behind_its_prompt(
+    web: httpx.Client, body_line: str, accepted: bool
+) -> None:
+    row = {"prompt": "def g(x):", "test": "def check(f):\n    assert f(1) == 2\n", "entry_point": "g"}
+    config = {"dataset_type": "HumanEvalDataset", "provided_data": row}
+    completion = f"{body_line}\nprint('what comes after it')\n"
+    body = {"dataset": "humaneval_python", "id": 1, "config": config, "completion": completion}
+    assert web.post("/submit", json=body).json()["accepted"] is accepted
+
+
+def test_submit_judges_an_empty_answer(web: httpx.Client) -> None:
+    answer = submit(web, "```python\n```", CASES)
+    assert (answer.status_code, answer.json()["accepted"]) == (200, False)
+
+
+def test_files_that_cannot_be_placed_are_refused_by_name(web: httpx.Client) -> None:
+    body = {"code": "x", "language": "python", "files": {"a": "eA==", "a/b": "eA=="}}
+    answer = web.post("/run_code", json=body)
+    assert answer.status_code == 422
+    assert "lies below 'a'" in answer.text
+
+
 def test_submit_executes_no_code_of_the_request_in_the_server(web: httpx.Client) -> None:
     config = {"dataset_type": "CommonOJDataset", "custom_extract_logic": "x", "provided_data": {}}
     answer = web.post("/submit", json={"dataset": "x", "id": 1, "completion": "", "config": config})

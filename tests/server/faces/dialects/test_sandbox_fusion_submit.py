@@ -43,5 +43,19 @@ def test_without_its_language_the_first_block() -> None:
     assert extract("```\nx = 1\n```\n```\ny\n```", "python") == "x = 1\n"
 
 
+def test_a_fence_within_a_line_ends_no_block() -> None:
+    text = "```python\ns = '```'\nprint(s)\n```\ndone"
+    assert extract(text, "python") == "s = '```'\nprint(s)\n"
+
+
+@pytest.mark.parametrize("text", ["```python\n```", "```python\n  ```\n"])
+def test_an_empty_block_is_an_empty_program(text: str) -> None:
+    assert extract(text, "python") == ""
+
+
+def test_a_block_that_never_ends_is_the_program() -> None:
+    assert extract("so:\n```python\nx = 1", "python") == "x = 1"
+
+
 def test_without_a_block_the_whole_text() -> None:
     assert extract("print(1)", "python") == "print(1)"
