@@ -13,18 +13,24 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+
+from sandbox import languages
+from sandbox.errors import UnknownLanguage
 
 DEFAULT_POLICY = {"math": "boxed_after_think", "code": "last_code_block"}
 
-LANGUAGE_TAGS: dict[str, frozenset[str]] = {
-    "python": frozenset({"python", "py", "python3", "py3"}),
-    "cpp": frozenset({"cpp", "c++", "cc", "cxx", "cpp17", "cpp20"}),
-    "javascript": frozenset({"javascript", "js", "node"}),
-    "typescript": frozenset({"typescript", "ts"}),
-    "go": frozenset({"go", "golang"}),
-    "rust": frozenset({"rust", "rs"}),
-    "csharp": frozenset({"csharp", "cs", "c#"}),
-    "bash": frozenset({"bash", "sh", "shell"}),
+# Rows of the table whose programs are written in another row's language, beyond those with its rules.
+_WRITTEN_IN = {"pypy": "python", "go_test": "go", "junit": "java", "jest": "javascript"}
+# What models write on a fence that is no name or alias of a language.
+_FURTHER_TAGS = {
+    "python": ("py3", "python2", "pypy", "pypy3"),
+    "c": ("h",),
+    "cpp": ("hpp", "h", "c"),
+    "javascript": ("jsx", "mjs", "cjs"),
+    "typescript": ("javascript", "js", "jsx"),
+    "bash": ("zsh",),
+    "kotlin": ("kts",),
 }
 
 INLINE_CHARACTERS = 1 << 17  # read in some milliseconds, whatever they are
@@ -85,6 +91,7 @@ def after_think(text: str) -> str | None:
 
 # A class of characters in front of all alternatives is looked for at once, not alternative by alternative.
 _BOX_TOKEN = re.compile(r"[\\{}](?:(?<=\\)(?:(?P<box>\\?f?box(?:ed)?(?![a-zA-Z]))|.))?", re.DOTALL)
+_PROSE_WORD = re.compile(r"[a-z]{2,}")  # of a sentence about boxes
 _BARE_ARGUMENT = re.compile(r"[ \t]*(\\[a-zA-Z]+(?:\{[^{}]*\})*|[^\s\\{}$]+)")
 # What may stand between the boxes of one answer: separators, "and", the name of the next value.
 _JOINT = re.compile(
@@ -109,7 +116,8 @@ def last_box(text: str) -> str | None:
     r"""The content of the balanced `\boxed{}` or `\fbox{}` that ends last, or of a later bare `\boxed 5`.
 
     Of nested boxes this is the outermost. What an earlier box says is a draft, and a box that
-    was cut off is no answer. Boxes are never merged.
+    was cut off is no answer. Boxes are never merged. An empty box, and a bare one before a word
+    of a sentence, are talk about boxes.
     """
     answer = None
     for box in _boxes(text):
@@ -168,8 +176,8 @@ def _boxes(text: str) -> Iterator[_Box]:
             open_braces.append((begins if token.start() == pending else -1, token.end()))
         elif token.group() == "}" and open_braces:
             box_start, content = open_braces.pop()
-            if box_start >= 0:
-                yield _Box(box_start, token.end(), text[content : token.start()])
+            if box_start >= 0 and (inside := text[content : token.start()]) and not inside.isspace():
+                yield _Box(box_start, token.end(), inside)
 
 
 def _skip_spaces(text: str, offset: int) -> int:
@@ -180,7 +188,8 @@ def _skip_spaces(text: str, offset: int) -> int:
 
 def _bare_box(text: str, offset: int) -> str | None:
     found = _BARE_ARGUMENT.match(text, offset)
-    return found.group(1).rstrip(".,;:!") if found else None
+    bare = found.group(1).rstrip(".,;:!") if found else ""
+    return None if _PROSE_WORD.fullmatch(bare) else bare or None
 
 
 def _last_boxed(text: str, language: str) -> Extraction | None:
@@ -203,7 +212,7 @@ def _without_outer_box(content: str) -> str:
 
 _PHRASE = re.compile(
     r"(?:.*(?:\bfinal answer\b(?:\s+is\b)?|\banswer\s+is\b|\banswer(?=\s*[:=*]))|.*####|^\s*A(?=:))"
-    r"[ \t]*[:=]?\s*(.*)",
+    r"[ \t*]*[:=]?\s*(.*)",
     re.IGNORECASE,
 )
 _CLOSING_WORDS = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.IGNORECASE)
@@ -390,8 +399,28 @@ def _named(blocks: list[CodeBlock], language: str) -> list[CodeBlock]:
     """The blocks that may hold the program: those tagged with its language, else those without a tag."""
     if not language:
         return blocks
-    tags = LANGUAGE_TAGS.get(language.lower(), frozenset({language.lower()}))
+    tags = language_tags(language.lower())
     return [b for b in blocks if b.tag in tags] or [b for b in blocks if not b.tag]
+
+
+@lru_cache(maxsize=256)
+def language_tags(language: str) -> frozenset[str]:
+    """What a fence may say about programs of this language, which is a name or an alias, in lower case."""
+    try:
+        row = languages.find(language)
+    except UnknownLanguage:
+        return frozenset({language})
+    written_in = _written_in(row)
+    names = {name for other in languages.LANGUAGES for name in _names_if(other, written_in)}
+    return frozenset(names | {language, *_FURTHER_TAGS.get(written_in, ())})
+
+
+def _written_in(row: languages.Language) -> str:
+    return _WRITTEN_IN.get(row.name, row.rules)
+
+
+def _names_if(row: languages.Language, written_in: str) -> tuple[str, ...]:
+    return (row.name, *row.aliases) if _written_in(row) == written_in else ()
 
 
 def _code_block(text: str, language: str, position: int) -> Extraction | None:
