@@ -10,7 +10,7 @@ from typing import Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import SandboxUnavailable
-from server import __version__, page
+from server import __version__, caller, page
 from server.auth import Keys
 from server.config import Settings, split_address
 from server.doctor import HostUnfit
@@ -57,6 +57,37 @@ class Core(RewardService, Protocol):
         """Ends every process and frees every resource."""
 
 
+class Surrounded:
+    """A core within what every server puts around it, whichever faces it has; `callers` says who may ask."""
+
+    def __init__(self, settings: Settings, core: Core, logger: Logger) -> None:
+        """Raises StartupError for files of keys that cannot be read and for packages that are not there."""
+        self._logger = logger
+        replayed = Replayed(
+            Warm(core), settings.replay_bytes, settings.replay_window_seconds, self._on_reused_id
+        )
+        self.metrics = Metrics(
+            lambda: core.queue_depth, core.math_statistics, core.statistics, lambda: asdict(replayed.counts)
+        )
+        self.service: RewardService = Measured(Logged(replayed, logger), self.metrics)
+        self.telemetry = telemetry_of(settings)
+        if self.telemetry is not None:
+            self.service = Traced(self.service, self.telemetry.provider)
+        path = settings.keys_path
+        self.keys = Keys(path, self._on_keys_read) if path is not None else None
+        self.callers = Callers(self.keys)
+        self.held = BytesHeld(settings.max_queue_bytes)
+
+    def _on_keys_read(self, keys: int, fault: str) -> None:
+        if fault:
+            self._logger.error("keys_not_read", keys=keys, fault=fault)
+        else:
+            self._logger.info("keys_read", keys=keys)
+
+    def _on_reused_id(self, request: pb.VerifyRequest) -> None:
+        self._logger.warning("id_reused", id=request.id, run=caller.run_of(request.run))
+
+
 class App:
     """One reward server: both faces over one core, from warm-up to the last answer."""
 
@@ -65,23 +96,12 @@ class App:
         self._core = core
         self._logger = logger or make_logger(settings.log_level, settings.log_format)
         self._bridge = Bridge(self._logger)
-        replayed = Replayed(
-            Warm(core), settings.replay_bytes, settings.replay_window_seconds, self._on_reused_id
-        )
-        metrics = Metrics(
-            lambda: core.queue_depth, core.math_statistics, core.statistics, lambda: asdict(replayed.counts)
-        )
-        service: RewardService = Measured(Logged(replayed, self._logger), metrics)
-        self._telemetry = telemetry_of(settings)
-        if self._telemetry is not None:
-            service = Traced(service, self._telemetry.provider)
-        service = page.watched(service, settings)
-        path = settings.keys_path
-        self._keys = Keys(path, self._on_keys_read) if path is not None else None
+        around = Surrounded(settings, core, self._logger)
+        self._telemetry, self._keys = around.telemetry, around.keys
+        service = page.watched(around.service, settings)
         self._tls = tls_of(settings, self._on_certificate_read)
-        callers, tls = Callers(self._keys), self._tls
-        held = BytesHeld(settings.max_queue_bytes)
-        self._http = HttpFace(service, settings, metrics.render, callers=callers, tls=tls, held=held)
+        callers, tls, held = around.callers, self._tls, around.held
+        self._http = HttpFace(service, settings, around.metrics.render, callers=callers, tls=tls, held=held)
         page.mount(self._http.app, service, settings, lambda: core.queue_depth)
         self._grpc = GrpcFace(service, settings, callers, tls, held)
 
@@ -90,12 +110,6 @@ class App:
         for files in (self._keys, self._tls):
             if files is not None:
                 files.reload()
-
-    def _on_keys_read(self, keys: int, fault: str) -> None:
-        if fault:
-            self._logger.error("keys_not_read", keys=keys, fault=fault)
-        else:
-            self._logger.info("keys_read", keys=keys)
 
     def _on_certificate_read(self, fault: str) -> None:
         if fault:
@@ -107,9 +121,6 @@ class App:
         if self._keys is None and self._settings.open_addresses:
             advice = "anybody who reaches these addresses may run programs: set keys_file, or use 127.0.0.1"
             self._logger.warning("no_keys", addresses=self._settings.open_addresses, advice=advice)
-
-    def _on_reused_id(self, request: pb.VerifyRequest) -> None:
-        self._logger.warning("id_reused", id=request.id, run=request.run)
 
     @property
     def http_address(self) -> str:

@@ -51,6 +51,11 @@ def current() -> Caller:
     return _CALLER.get()
 
 
+def run_of(named: str) -> str:
+    """The run of the request that this task serves: what its message names, or else its transport."""
+    return named or current().run
+
+
 def become(caller: Caller) -> None:
     """From here on this task serves `caller`; for tasks that serve one request and end."""
     _CALLER.set(caller)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from sandbox.errors import UnknownLanguage
 from sandbox.types import Limits
 from server.errors import StartupError
 
@@ -130,16 +131,20 @@ class Settings:
 
         if self.front_port + self.front_processes > 1 << 16:
             raise StartupError(f"front_port: {self.front_port} leaves no ports for every front")
-        _ = self.dialect_names, self.reward_if_ungradable
+        _ = self.dialect_names, self.reward_if_ungradable, self.tested_languages
 
     @property
     def tested_languages(self) -> tuple[str, ...]:
-        """The languages to test before the server is ready."""
-        from sandbox.languages import LANGUAGES
+        """The languages to test before the server is ready; raises StartupError for an unknown one."""
+        from sandbox.languages import LANGUAGES, find
 
         if self.languages == "all":
             return tuple(row.name for row in LANGUAGES)
-        return tuple(name for item in self.languages.split(",") if (name := item.strip()))
+        names = tuple(name for item in self.languages.split(",") if (name := item.strip()))
+        try:
+            return tuple(find(name).name for name in names)
+        except UnknownLanguage as error:
+            raise StartupError(f"languages: {error}") from None
 
     @property
     def dialect_names(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -44,8 +45,7 @@ class RewardCore:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        cache = settings.cache_directory
-        directory = str(locations.user_cache()) if cache == "auto" else cache
+        directory = _cache_directory(settings)
         runtime = "" if settings.docker_runtime == "default" else settings.docker_runtime
         containers = ContainerConfig(image=settings.docker_image, runtime=runtime)
         self._programs = Lane(
@@ -98,10 +98,7 @@ class RewardCore:
     async def start(self) -> None:
         """Warms up; raises StartupError below the isolation floor, SandboxUnavailable without any."""
         self._check_floor()
-        try:
-            await asyncio.gather(self.sandbox.start(), self.math_workers.start())
-        except UnknownLanguage as error:
-            raise StartupError(f"languages: {error}") from None
+        await asyncio.gather(self.sandbox.start(), self.math_workers.start())
         self._warm = True
 
     async def test_languages(self) -> None:
@@ -301,6 +298,20 @@ class RewardCore:
             raise StartupError(str(error)) from None
         if backends.STRENGTH[given] < backends.STRENGTH[floor]:
             raise StartupError(f"min_isolation is {floor!r}, and this host gives {given!r}")
+
+
+def _cache_directory(settings: Settings) -> str:
+    """Made if need be; empty for none. Raises StartupError for one that was asked for and cannot be."""
+    chosen = settings.cache_directory
+    directory = str(locations.user_cache()) if chosen == "auto" else chosen
+    if directory and settings.isolation != "docker":  # its jails show nothing of this host
+        try:
+            os.makedirs(directory, mode=0o755, exist_ok=True)
+        except OSError as error:
+            if chosen == "auto":  # a user without a home, say: nothing is compiled ahead
+                return ""
+            raise StartupError(f"cache_directory: {directory}: {error.strerror}") from error
+    return directory
 
 
 def _test_set_files(settings: Settings) -> TestSetFiles | None:

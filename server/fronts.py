@@ -83,7 +83,7 @@ async def serve(settings: Settings) -> int:
         stop = asyncio.Event()
         _pass_signals_on(fronts, stop, rereads=settings.has_files_to_reread)
         try:
-            codes = await asyncio.gather(*(front.start() for front in fronts))
+            codes = await asyncio.gather(*(front.start(stop) for front in fronts))
             if stop.is_set():
                 return 0
             if not any(codes):
@@ -132,7 +132,12 @@ def _test_sets(settings: Settings) -> Iterator[tuple[Settings, tuple[int, ...]]]
     if settings.test_sets_directory not in ("", "none"):
         yield settings, ()
         return
-    with held_directory("reward-test-sets-") as (directory, lock):
+    with contextlib.ExitStack() as stack:
+        try:
+            directory, lock = stack.enter_context(held_directory("reward-test-sets-"))
+        except OSError as error:
+            why = f"there is no temporary directory for the fronts to share: {error.strerror}"
+            raise StartupError(f"test_sets_directory: {why}") from error
         budget_bytes = settings.test_sets_bytes
         found = replace(settings, test_sets_directory=str(directory), test_sets_disk_bytes=budget_bytes)
         yield found, (lock,)
@@ -147,12 +152,14 @@ class _Front:
     locks: tuple[int, ...] = ()  # descriptors that it holds as long as it lives
     process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> int:
-        """Starts it and waits until it serves: 0. The exit code of one that ended before."""
+    async def start(self, stop: asyncio.Event) -> int:
+        """Starts it and waits until it serves: 0. The exit code of one that ended before, also by `stop`."""
         command = (sys.executable, "-m", "server.fronts", str(os.getpid()), "serve", *flags(self.settings))
         self.process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, start_new_session=True, pass_fds=self.locks
         )
+        if stop.is_set():  # there was no process yet to pass the signal on to
+            self.process.terminate()
         assert self.process.stdout is not None
         line = await self.process.stdout.readline()
         return 0 if _SERVING.fullmatch(line) else await self.process.wait() or 1
@@ -173,7 +180,7 @@ class _Front:
                 await asyncio.wait_for(stop.wait(), pause)
             if stop.is_set():
                 return 0
-            await self.start()
+            await self.start(stop)
 
     def send(self, number: int) -> None:
         """Passes a signal on."""

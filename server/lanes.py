@@ -4,7 +4,9 @@ The order is start-time fair queueing (Goyal, Vin and Cheng, 1996): a request th
 asks for a slot is stamped max(the lane's virtual time, where its flow's last request
 ended), its flow then ends cost / weight later, and the smallest stamp is served first.
 A flow is a run under one key and priority. No flow starves, whatever its weight: its next
-request waits until the others have been served their share, and no longer.
+request waits until the others have been served their share, and no longer. What a flow was
+served counts against its next request also if nothing of it was waiting in between; once the
+lane is idle nobody owes anything.
 
 A request keeps its stamp for every slot it needs, so what has begun goes on before what
 has not. A slot that is held for long is lent: its program may be asleep, and verdicts do
@@ -26,6 +28,7 @@ from server.errors import ErrorCode, RequestError
 
 _FORGET_COST = 2000.0  # the seconds per unit are those of about the last that many units
 _CREDIBLE_COST = 100.0  # nothing is refused for its deadline before that much has been seen
+_MOST_OWING = 1000  # flows without claims that are kept for what they were served
 
 
 Stamp = tuple[float, int]  # virtual time, then first come
@@ -62,10 +65,12 @@ class _Claim:
 
 @dataclass(eq=False, slots=True)
 class _Flow:
-    """What a lane knows of a flow while it has claims."""
+    """What a lane knows of a flow while it has claims, or was served more than its share."""
 
     weight: float
     ends: float = 0.0  # the virtual time at which its last request has been served
+    served: float = 0.0  # the same, of its last request that had a slot
+    owing: bool = False  # it stands in the lane's heap of such flows
     claims: int = 0
     waiting_cost: float = 0.0
 
@@ -101,6 +106,7 @@ class Lane:
         self._held: dict[_Claim, None] = {}  # oldest first
         self._held_by_run: dict[Hashable, int] = {}
         self._flows: dict[Hashable, _Flow] = {}
+        self._owing: list[tuple[float, int, Hashable]] = []  # flows that had no claims, by where they end
         self._virtual = 0.0
         self._abandoned = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -187,7 +193,7 @@ class Lane:
         flow = self._flows.get(ticket.flow)
         if flow is None or not self.waiting_cost:
             return 0.0
-        weights = sum(other.weight for other in self._flows.values())
+        weights = sum(other.weight for other in self._flows.values() if other.claims)
         ahead = min(self.waiting_cost, flow.waiting_cost * weights / flow.weight)
         return self.expected_wait_seconds() * ahead / self.waiting_cost
 
@@ -204,7 +210,11 @@ class Lane:
         now, ticket = self._clock(), claim.ticket
         ticket.waited_seconds += now - claim.since
         claim.since = now
-        self._virtual = max(self._virtual, ticket.stamps[self][0])
+        start = ticket.stamps[self][0]
+        self._virtual = max(self._virtual, start)
+        flow = self._flows[ticket.flow]
+        flow.served = max(flow.served, start + ticket.cost / ticket.weight)
+        self._forgive()
         self._stop_waiting(ticket)
         self._held[claim] = None
         self._held_by_run[ticket.run] = self._held_by_run.get(ticket.run, 0) + 1
@@ -222,6 +232,7 @@ class Lane:
             claim.abandoned = claim.queued
             self._abandoned += claim.queued
             self._stop_waiting(ticket)
+            self._unpark(ticket.run)  # this claim may have been the one that left the parked for a slot
             self._sweep()
         self._leave_flow(ticket)
         self.serve()
@@ -229,8 +240,39 @@ class Lane:
     def _leave_flow(self, ticket: Ticket) -> None:
         flow = self._flows[ticket.flow]
         flow.claims -= 1
-        if not flow.claims:
-            del self._flows[ticket.flow]
+        if not (self.waiting or self._held):  # the lane is idle
+            self._flows.clear()
+            self._owing.clear()
+        elif not flow.claims:
+            flow.ends = flow.served  # what was given up is not owed
+            self._keep_or_forget(ticket.flow, flow)
+
+    def _keep_or_forget(self, name: Hashable, flow: _Flow) -> None:
+        """A flow without claims stays while it owes: its next request must not be stamped as a newcomer's."""
+        if flow.owing:
+            return  # until its place in the heap comes up
+        if flow.ends <= self._virtual:
+            del self._flows[name]
+            return
+        flow.owing = True
+        heapq.heappush(self._owing, (flow.ends, next(self._numbers), name))
+        self._forgive()
+
+    def _forgive(self) -> None:
+        """Forgets flows without claims that owe nothing any more, and of too many those that owe least."""
+        while self._owing:
+            too_many = len(self._owing) > _MOST_OWING
+            if self._owing[0][0] > self._virtual and not too_many:
+                return
+            _, _, name = heapq.heappop(self._owing)
+            flow = self._flows[name]
+            flow.owing = False
+            if flow.claims:
+                continue  # it comes back here when it has none
+            if too_many:
+                del self._flows[name]
+            else:
+                self._keep_or_forget(name, flow)
 
     def _stop_waiting(self, ticket: Ticket) -> None:
         self._flows[ticket.flow].waiting_cost -= ticket.cost

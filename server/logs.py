@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from protos.reward.v1 import reward_pb2 as pb
+from server import caller
 from server.errors import RequestError
 from server.faces.service import Passing, RewardService
 
@@ -68,7 +69,7 @@ class Logged(Passing):
 
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
         """Judges; logs the outcome."""
-        with self._faults("verify", request.id, request.run):
+        with self._faults("verify", request.id, caller.run_of(request.run)):
             verdict = await self._inner.verify(request)
         self._log_verdict(request, verdict)
         return verdict
@@ -78,7 +79,7 @@ class Logged(Passing):
         try:
             verdict = self._inner.verify_now(request)
         except Exception as error:  # logged and passed on, as in `_faults`
-            self._log_fault(error, "verify", request.id, request.run)
+            self._log_fault(error, "verify", request.id, caller.run_of(request.run))
             raise
         if verdict is not None:
             self._log_verdict(request, verdict)
@@ -86,12 +87,12 @@ class Logged(Passing):
 
     async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
         """Keeps a test set."""
-        with self._faults("put_tests", "", ""):
+        with self._faults("put_tests", "", caller.run_of("")):
             return await self._inner.put_tests(tests)
 
     async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
         """Runs a program."""
-        with self._faults("execute", request.id, request.run):
+        with self._faults("execute", request.id, caller.run_of(request.run)):
             return await self._inner.execute(request)
 
     @contextmanager
@@ -117,7 +118,7 @@ class Logged(Passing):
             severity,
             "verdict",
             id=request.id,
-            run=request.run,
+            run=caller.run_of(request.run),
             task=request.WhichOneof("task"),
             language=request.code.language,
             status=pb.Status.Name(verdict.status),

@@ -16,10 +16,14 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from protos.reward.v1 import reward_pb2 as pb
-from server.errors import RequestError
+from sandbox import languages
+from sandbox.errors import UnknownLanguage
+from server.errors import ErrorCode, RequestError
 from server.faces.service import Passing, RewardService
 from server.tallies import Distribution, Later, Tally
+from server.verify.code.tamper import FLAGS
 
+_RPCS = ("verify", "put_tests", "execute")
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LIMITS = {
     pb.TIME_LIMIT: "time",
@@ -67,6 +71,7 @@ class Metrics:
         self.flags = Counter(
             "reward_flags", "Verdicts with a sign of tampering", ["flag"], registry=self.registry
         )
+        self._begin_at_zero()
         self.limit_kills = Counter(
             "reward_limit_kills", "Runs that met a limit", ["limit"], registry=self.registry
         )
@@ -83,6 +88,14 @@ class Metrics:
         self.registry.register(_MathCollector(math_statistics))
         self.registry.register(_CoreCollector(statistics, replays))
         self.easy = Later(self._count_easy)  # what `verify_now` has judged
+
+    def _begin_at_zero(self) -> None:
+        """What alerts look for: to Prometheus, a counter that first appears at 1 has not increased."""
+        for rpc in _RPCS:
+            for code in ErrorCode:
+                self.refusals.labels(rpc, code.name)
+        for flag in FLAGS:
+            self.flags.labels(flag)
 
     def render(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its media type."""
@@ -199,8 +212,9 @@ class Measured(Passing):
         with self._counted("verify"):
             verdict = await self._inner.verify(request)
         task = request.WhichOneof("task") or "none"
-        # A language that the core has judged is one of its table: no caller can grow the label's values.
-        self._metrics.count_verdict(task, request.code.language if task == "code" else "", verdict)
+        self._metrics.count_verdict(
+            task, _language_of(request.code.language) if task == "code" else "", verdict
+        )
         return verdict
 
     def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
@@ -232,3 +246,11 @@ class Measured(Passing):
             except RequestError as error:
                 self._metrics.refusals.labels(rpc, error.code.name).inc()
                 raise
+
+
+def _language_of(written: str) -> str:
+    """Its name in the table, however a caller spelt it: no caller can grow the label's values."""
+    try:
+        return languages.find(written).name
+    except UnknownLanguage:
+        return ""

@@ -5,8 +5,10 @@
 
 A replica has a sandbox, math workers and caches of its own, and answers in two ways: through its handle
 (`verify` below), and over HTTP at Serve's port with the paths of the HTTP face. Settings are those of the
-server, given as arguments or as REWARD_SERVER_* on the nodes; its addresses are Serve's. A node that gives
-less isolation than the floor gets no replica: Serve reports the reason.
+server, given as arguments or as REWARD_SERVER_* on the nodes; its addresses are Serve's, and what Serve's
+proxy cannot do for them, such as TLS, is refused by name. API keys are asked for over HTTP: whoever holds
+a handle runs programs of his own on the cluster anyway. A node that gives less isolation than the floor
+gets no replica: Serve reports the reason.
 """
 
 from __future__ import annotations
@@ -23,16 +25,14 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from protos.reward.v1 import reward_pb2 as pb
-from server.app import Warm
+from server.app import Surrounded
 from server.config import Settings, load_settings
 from server.core import RewardCore
 from server.errors import StartupError
 from server.faces import proto_wire
-from server.faces import service as faces
 from server.faces.batch import judge
 from server.faces.http_face import HttpFace
-from server.logs import Logged, make_logger
-from server.metrics import Measured, Metrics
+from server.logs import make_logger
 
 NAME = "reward"
 ATTEMPTS = 8
@@ -40,6 +40,11 @@ _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.2, 10.0
 # Beyond those at work, so many wait in the replica; the rest wait in the callers' handles, where they
 # can still go to a replica that is free.
 _WAITING_PER_SLOT = 3
+# A replica has no connections, ports, page or fronts of its own: what these ask for nobody would do.
+_NOT_SERVES = (
+    *("tls_certificate", "tls_key", "tls_client_ca"),
+    *("front_processes", "front_port", "share_ports", "recent_verdicts_bytes"),
+)
 
 
 class _Face:
@@ -66,13 +71,16 @@ class Replica:
 
     async def __init__(self, settings: Mapping[str, Any]) -> None:  # type: ignore[misc]  # Serve awaits it
         chosen = load_settings(flags=settings)
+        _check_for_serve(chosen)
         self._core = RewardCore(chosen)
+        around = Surrounded(chosen, self._core, make_logger(chosen.log_level, chosen.log_format))
+        self._service, self._ceiling = around.service, chosen.request_bytes_ceiling
+        self.http = HttpFace(
+            self._service, chosen, around.metrics.render, callers=around.callers, held=around.held
+        ).app
         await self._core.start()
-        metrics = Metrics(lambda: self._core.queue_depth, self._core.math_statistics)
-        logger = make_logger(chosen.log_level, chosen.log_format)
-        self._service: faces.RewardService = Measured(Logged(Warm(self._core), logger), metrics)
-        self._ceiling = chosen.request_bytes_ceiling
-        self.http = HttpFace(self._service, chosen, metrics.render).app
+        if around.telemetry is not None:
+            around.telemetry.start()
 
     async def verify(self, body: bytes) -> bytes:
         """One completion: a `VerifyRequest` in, a `Verdict` out, both as protobuf's bytes."""
@@ -93,13 +101,15 @@ class Replica:
 def build(arguments: Mapping[str, Any]) -> serve.Application:
     """The application. `arguments`: `replicas` (a number, or `auto`), and settings of the server by name.
 
-    Raises StartupError for an unknown name or a wrong value.
+    Raises StartupError for an unknown name, a wrong value, or what a replica cannot do.
     """
     chosen = {name: value for name, value in arguments.items() if name != "replicas"}
     for name in chosen:
         if name not in {item.name for item in fields(Settings)}:
             raise StartupError(f"{name} is neither `replicas` nor a setting of the server")
-    slots = load_settings(environment={}, flags=chosen).slots or 1
+    settings = load_settings(environment={}, flags=chosen)
+    _check_for_serve(settings)
+    slots = settings.slots or 1
     deployment = serve.deployment(
         serve.ingress(_Face())(Replica),
         name="Replica",
@@ -109,6 +119,13 @@ def build(arguments: Mapping[str, Any]) -> serve.Application:
         graceful_shutdown_timeout_s=60,
     )
     return deployment.bind({**chosen, "slots": slots})
+
+
+def _check_for_serve(settings: Settings) -> None:
+    """Raises StartupError for a setting that a replica would ignore."""
+    for item in fields(Settings):
+        if item.name in _NOT_SERVES and getattr(settings, item.name) not in (item.default, ""):
+            raise StartupError(f"{item.name}: a replica of Ray Serve has none; leave it at {item.default!r}")
 
 
 def _replicas(asked: Any) -> Any:

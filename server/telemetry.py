@@ -70,12 +70,28 @@ class Traced(Passing):
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
         """Judges; the span has the outcome, its children the phases."""
         began = time.time_ns()
-        task = request.WhichOneof("task") or "none"
-        attributes = {"reward.id": request.id, "reward.run": request.run, "reward.task": task}
-        with self._span("verify", began, attributes) as span:
-            verdict = await self._judge(request, span)
-            self._phases(span, began, verdict.timing)
+        with self._span("verify", began, _attributes(request)) as span:
+            try:
+                verdict = await self._inner.verify(request)
+            except RequestError as error:
+                span.set_attribute("reward.error", error.code.name)
+                raise
+            self._outcome(span, began, request, verdict)
             return verdict
+
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        """Judges if nothing has to be waited for; only then there is a span."""
+        began = time.time_ns()
+        try:
+            verdict = self._inner.verify_now(request)
+        except RequestError as error:
+            with self._span("verify", began, _attributes(request)) as span:
+                span.set_attribute("reward.error", error.code.name)
+                raise
+        if verdict is not None:
+            with self._span("verify", began, _attributes(request)) as span:
+                self._outcome(span, began, request, verdict)
+        return verdict
 
     async def put_tests(self, tests: pb.TestSet) -> pb.TestSetRef:
         """Keeps a test set."""
@@ -85,7 +101,8 @@ class Traced(Passing):
     async def execute(self, request: pb.ExecuteRequest) -> pb.ExecuteResult:
         """Runs a program."""
         began = time.time_ns()
-        attributes = {"reward.id": request.id, "reward.run": request.run, "reward.language": request.language}
+        run = caller.run_of(request.run)
+        attributes = {"reward.id": request.id, "reward.run": run, "reward.language": request.language}
         with self._span("execute", began, attributes) as span:
             result = await self._inner.execute(request)
             self._phases(span, began, result.timing)
@@ -100,19 +117,14 @@ class Traced(Passing):
             name, parent, SpanKind.SERVER, attributes, start_time=began, record_exception=False
         )
 
-    async def _judge(self, request: pb.VerifyRequest, span: Any) -> pb.Verdict:
-        try:
-            verdict = await self._inner.verify(request)
-        except RequestError as error:
-            span.set_attribute("reward.error", error.code.name)
-            raise
+    def _outcome(self, span: Any, began: int, request: pb.VerifyRequest, verdict: pb.Verdict) -> None:
         span.set_attribute("reward.status", pb.Status.Name(verdict.status))
         span.set_attribute("reward.cached", verdict.cached)
         if verdict.HasField("reward"):
             span.set_attribute("reward.reward", verdict.reward)
         if request.WhichOneof("task") == "code":
             span.set_attribute("reward.language", request.code.language)
-        return verdict
+        self._phases(span, began, verdict.timing)
 
     def _phases(self, span: Any, began: int, timing: pb.Timing) -> None:
         from opentelemetry.trace import set_span_in_context
@@ -125,3 +137,8 @@ class Traced(Passing):
                 child = self._tracer.start_span(phase, context, start_time=at)
                 at += int(length * _NANOSECONDS)
                 child.end(at)
+
+
+def _attributes(request: pb.VerifyRequest) -> dict[str, str]:
+    task = request.WhichOneof("task") or "none"
+    return {"reward.id": request.id, "reward.run": caller.run_of(request.run), "reward.task": task}

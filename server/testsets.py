@@ -18,15 +18,17 @@ import hashlib
 import os
 import re
 import tempfile
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
 from protos.reward.v1 import reward_pb2 as pb
-from server.errors import ErrorCode, RequestError
+from server.errors import ErrorCode, RequestError, StartupError
 from server.verify.code.validation import validate_tests
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})\Z")
 _FILE = re.compile(r"[0-9a-f]{64}\Z")
+_LOOKS = 16  # how often a directory is read while a whole budget is written
 
 
 class TestSets:
@@ -94,24 +96,37 @@ class TestSets:
 
 
 class TestSetFiles:
-    """Test sets as files below one directory, at most `budget_bytes`; several servers may share it."""
+    """Test sets as files below one directory, at most `budget_bytes`.
+
+    Several servers may share it; each writes at most a sixteenth of it before it sees what others wrote.
+    """
 
     __test__ = False
 
     def __init__(self, directory: Path, budget_bytes: int) -> None:
+        """Raises StartupError that names the setting where the directory cannot be used."""
         self._directory = directory
         self._budget_bytes = budget_bytes
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._writing = threading.Lock()  # of this process; others are reckoned with file by file
+        self._free_bytes = 0  # that may be written before the directory is read again
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryFile(dir=directory):
+                """A set can be written."""
+        except OSError as error:
+            raise StartupError(f"test_sets_directory: {directory}: {error.strerror}") from error
 
     def write(self, digest: str, content: bytes) -> None:
         """Puts a set in place whole or not at all; one above the whole budget is left out."""
         path = self._path(digest)
         if path is None or len(content) > self._budget_bytes:
             return
-        if path.exists():
-            os.utime(path)
-            return
-        self._make_room(len(content))
+        with self._writing:
+            if not _touched(path):
+                self._make_room(len(content))
+                self._put(path, content)
+
+    def _put(self, path: Path, content: bytes) -> None:
         descriptor, staged = tempfile.mkstemp(dir=self._directory, prefix="new-")
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -129,10 +144,10 @@ class TestSetFiles:
             return None
         try:
             content = path.read_bytes()
-            os.utime(path)
         except FileNotFoundError:
             return None
         if f"sha256:{hashlib.sha256(content).hexdigest()}" == digest:
+            _touched(path)
             return content
         path.unlink(missing_ok=True)
         return None
@@ -142,15 +157,39 @@ class TestSetFiles:
         return self._directory / found.group(1) if found else None
 
     def _make_room(self, wanted_bytes: int) -> None:
+        if wanted_bytes > self._free_bytes:
+            self._free_bytes = max(wanted_bytes, self._budget_bytes // _LOOKS)
+            self._evict(self._budget_bytes - self._free_bytes)
+        self._free_bytes -= wanted_bytes
+
+    def _evict(self, most_bytes: int) -> None:
         """Removes the files that were used longest ago."""
-        with os.scandir(self._directory) as entries:
-            stats = [(entry.stat(), entry.path) for entry in entries if _FILE.match(entry.name)]
-        excess = sum(status.st_size for status, _ in stats) + wanted_bytes - self._budget_bytes
-        for status, path in sorted(stats, key=lambda item: item[0].st_mtime_ns):
+        files = self._files()
+        excess = sum(status.st_size for status, _ in files) - most_bytes
+        for status, path in sorted(files, key=lambda item: item[0].st_mtime_ns):
             if excess <= 0:
                 return
             Path(path).unlink(missing_ok=True)
             excess -= status.st_size
+
+    def _files(self) -> list[tuple[os.stat_result, str]]:
+        """What is there, but for what another server removes meanwhile."""
+        found = []
+        with os.scandir(self._directory) as entries:
+            for entry in entries:
+                if _FILE.match(entry.name):
+                    with contextlib.suppress(FileNotFoundError):
+                        found.append((entry.stat(), entry.path))
+        return found
+
+
+def _touched(path: Path) -> bool:
+    """Whether there is such a file; it has been used now."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def content_hash(tests: pb.TestSet) -> str:

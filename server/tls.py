@@ -68,7 +68,7 @@ class Tls:
             self._read_again()
 
     def context(self) -> ssl.SSLContext:
-        """For HTTP: TLS 1.2 or later; each handshake goes on with the newest files."""
+        """For HTTP: TLS 1.2 or later, 1.3 for mTLS; each handshake goes on with the newest files."""
         listening = _context(self._files)
         listening.sni_callback = self._continue  # called for clients that name no server, too
         return listening
@@ -152,6 +152,11 @@ def _require_client_certificates(context: ssl.SSLContext, authorities: Path) -> 
     except (OSError, ssl.SSLError) as error:
         raise StartupError(f"tls_client_ca: no PEM certificates: {error}") from error
     context.verify_mode = ssl.CERT_REQUIRED
+    # A resumed session shows no certificate: it would outlive its authority. 1.2 also resumes by session ids,
+    # which Python cannot turn off.
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
 
 
 def _bytes(name: str, path: Path) -> bytes:

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from protos.reward.v1 import reward_pb2 as pb
+from server import caller
 
 # What an entry costs beside its messages: the objects that hold it.
 ENTRY_BYTES = 1024
@@ -126,7 +127,7 @@ class RecentVerdicts:
             number=self._next_number,
             at=self._clock(),
             id=request.id[:_SHOWN_CHARACTERS],
-            run=request.run[:_SHOWN_CHARACTERS],
+            run=caller.run_of(request.run)[:_SHOWN_CHARACTERS],
             task=request.WhichOneof("task") or "",
             language=request.code.language[:_SHOWN_CHARACTERS],
             status=pb.Status.Name(verdict.status),

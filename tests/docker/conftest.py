@@ -16,7 +16,7 @@ IMPORTED_BASE = "verdict-reward-base:bookworm"
 # What docker/compose.yaml and docs/install.md name, as arguments of `docker run`.
 CAPABILITIES = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL")
 JAIL_FLAGS = [
-    "--read-only", "--cap-drop=ALL", *(f"--cap-add={name}" for name in CAPABILITIES),
+    "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", *(f"--cap-add={name}" for name in CAPABILITIES),
     "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined",
 ]  # fmt: skip
 

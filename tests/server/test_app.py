@@ -93,6 +93,14 @@ async def test_logs_tell_ids_and_outcomes_but_no_completion(running: Running) ->
     assert "private" not in running.log.getvalue()
 
 
+async def test_an_id_used_again_is_logged_with_the_run_that_only_the_header_names(running: Running) -> None:
+    for completion in ("41", "42"):
+        body = {"id": "r7", "completion": completion, "math": {"gold": ["42"]}}
+        await running.http.post("/v1/verify", json=body, headers={"x-reward-run": "grpo"})
+    events = [json.loads(line) for line in running.log.getvalue().splitlines()]
+    assert [event["run"] for event in events if event["event"] == "id_reused"] == ["grpo"]
+
+
 async def test_what_libraries_log_arrives_in_the_same_stream(running: Running) -> None:
     logging.getLogger("some.library").warning("careful: %s", "thin ice")
     event = json.loads(running.log.getvalue().splitlines()[-1])

@@ -143,3 +143,8 @@ def test_addresses(address: str, pair: tuple[str, int]) -> None:
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(StartupError):
         split_address(address)
+
+
+def test_a_language_that_is_none_is_named() -> None:
+    with pytest.raises(StartupError, match="languages: unknown language 'klingon'"):
+        Settings(languages="python,klingon")

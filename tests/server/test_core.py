@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import FilesTooLarge, JailLost, WorkerLost
 from sandbox.types import Limits
 from server import core as core_module
-from server import cost
+from server import cost, locations
 from server.auth import KeyQuota, KeyRow
 from server.caller import Caller, become
 from server.config import Settings
@@ -247,3 +248,15 @@ async def test_what_needs_a_worker_or_a_program_is_not_judged_at_once() -> None:
     core = RewardCore(Settings())
     code = pb.VerifyRequest(completion="x", code=pb.CodeTask(language="python"))
     assert core.verify_now(MATH) is core.verify_now(code) is None
+
+
+def test_a_cache_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartupError, match="cache_directory: "):
+        RewardCore(Settings(cache_directory=str(tmp_path / "file" / "below")))
+
+
+def test_without_a_home_nothing_is_compiled_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(locations, "user_cache", lambda: tmp_path / "file" / "below")
+    assert core_module._cache_directory(Settings()) == ""

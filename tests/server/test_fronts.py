@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import tempfile
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
@@ -87,3 +89,42 @@ async def test_sighup_stays_ignored_where_it_was_and_there_is_nothing_to_read_ag
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     fronts._pass_signals_on([], asyncio.Event(), rereads=False)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+class _Starting:
+    """In place of a front's process: ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.stdout = asyncio.StreamReader()
+        self._ended = asyncio.Event()
+
+    def terminate(self) -> None:
+        self.stdout.feed_eof()
+        self._ended.set()
+
+    async def wait(self) -> int:
+        await self._ended.wait()
+        return -signal.SIGTERM
+
+
+async def test_a_signal_that_comes_while_a_front_is_being_started_reaches_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop = asyncio.Event()
+
+    async def start_process(*_: object, **__: object) -> _Starting:
+        stop.set()  # the signal: there is no process yet
+        return _Starting()
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_process)
+    front = fronts._Front(0, Settings())
+    assert await front.start(stop) == -signal.SIGTERM
+
+
+async def test_without_a_temporary_directory_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    with pytest.raises(StartupError, match="test_sets_directory: there is no temporary directory"):
+        await fronts.serve(Settings(front_processes=2, slots=2, http="127.0.0.1:0", grpc="127.0.0.1:0"))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server import lanes
 from server.errors import ErrorCode, RequestError
 from server.lanes import TICKET, Lane, Ticket
 
@@ -312,3 +313,82 @@ def test_two_busy_runs_are_never_far_apart(costs: list[tuple[str, int]]) -> None
             assert abs(served["a"] - served["b"]) <= 2 * 20
 
     asyncio.run(play())
+
+
+async def test_a_parked_claim_has_its_turn_when_the_one_before_it_is_given_up() -> None:
+    """The slot that moves a claim out of the parked may go to another run, and the claim may then leave."""
+    work = Work(lane := Lane(2, run_slots=1))
+    first, other, third = ticket("r", cost=10), ticket("s"), ticket("t")
+    await work.ask(first)
+    given_up = await work.ask(ticket("r", cost=10))
+    await work.ask(last := ticket("r", cost=10))
+    for each in (other, third):
+        await work.ask(each)
+    await work.end(first)
+    given_up.cancel()
+    await settle()
+    for each in (other, third):
+        await work.end(each)
+    assert work.begun[-1] is last
+    await work.drain()
+    assert (lane.busy, lane.waiting, lane._parked) == (0, 0, {})
+
+
+async def test_one_request_at_a_time_escapes_no_share() -> None:
+    """A background run that never has two requests inside gets a sixteenth beside training, as with many."""
+    work = Work(Lane(1))
+    for _ in range(40):
+        await work.ask(ticket("t"))
+    await work.ask(ticket("b", weight=1 / 16))
+    ended = 0
+    while runs(work).count("t") < 40:
+        ending = work.begun[ended]
+        await work.end(ending)
+        if ending.run == ("", "b"):
+            await work.ask(ticket("b", weight=1 / 16))
+        ended += 1
+    assert runs(work).count("b") <= 3
+    await work.drain()
+
+
+async def test_what_was_given_up_is_not_owed() -> None:
+    work = Work(Lane(1))
+    await work.ask(ticket("x", cost=5))
+    given_up = [await work.ask(ticket("a", cost=100)) for _ in range(10)]
+    for task in given_up:
+        task.cancel()
+    await settle()
+    await work.ask(ticket("b"))
+    await work.ask(ticket("a"))
+    await work.ask(ticket("b"))
+    await work.drain()
+    assert runs(work) == "xbab"
+
+
+async def test_flows_that_owe_nothing_any_more_are_forgotten() -> None:
+    work = Work(lane := Lane(1))
+    await work.ask(ticket("long"))
+    for number in range(20):
+        await work.ask(ticket("a" if number % 2 else f"once {number}"))
+    for place in range(20):
+        await work.end(work.begun[place])
+    assert len(lane._flows) < 5
+    await work.drain()
+
+
+async def test_flows_that_owe_are_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "_MOST_OWING", 5)
+    work = Work(lane := Lane(2))
+    await work.ask(ticket("long"))
+    for number in range(20):
+        await work.ask(once := ticket(f"once {number}", cost=100))
+        await work.end(once)
+    assert len(lane._flows) == 6
+    await work.drain()
+
+
+async def test_an_idle_lane_remembers_no_debt() -> None:
+    work = Work(lane := Lane(1))
+    await work.ask(ticket("a", cost=1000))
+    await work.drain()
+    assert (lane._flows, lane._owing) == ({}, [])

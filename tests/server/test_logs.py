@@ -8,8 +8,10 @@ import json
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
+from server.caller import Caller, become
+from server.errors import RequestError
 from server.logs import Logged, make_logger
-from tests.server.stub_core import StubCore
+from tests.server.stub_core import FULL, StubCore
 
 
 class Fixed(StubCore):
@@ -52,3 +54,19 @@ def test_the_console_format_is_for_people() -> None:
     make_logger("info", "console", log).info("serving", http="127.0.0.1:1")
     assert "serving" in log.getvalue()
     assert "http=127.0.0.1:1" in log.getvalue()
+
+
+async def test_a_run_that_only_the_header_names_is_logged_with_its_verdict() -> None:
+    become(Caller(run="grpo"))
+    log = io.StringIO()
+    await Logged(Fixed(pb.ACCEPTED), make_logger("debug", "json", log)).verify(pb.VerifyRequest(id="x"))
+    assert json.loads(log.getvalue())["run"] == "grpo"
+
+
+async def test_a_run_that_only_the_header_names_is_logged_with_a_refusal() -> None:
+    become(Caller(run="grpo"))
+    log = io.StringIO()
+    request = pb.VerifyRequest(completion=FULL, math=pb.MathTask(gold=["1"]))
+    with pytest.raises(RequestError):
+        await Logged(StubCore(), make_logger("info", "json", log)).verify(request)
+    assert json.loads(log.getvalue())["run"] == "grpo"

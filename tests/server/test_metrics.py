@@ -114,6 +114,30 @@ def test_what_is_counted_later_is_kept_at_most_so_long() -> None:
     assert counted == list(range(Later.AT_ONCE + 1))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'reward_refusals_total{code="QUEUE_FULL",rpc="verify"} 0.0',
+        'reward_refusals_total{code="DRAINING",rpc="execute"} 0.0',
+        'reward_flags_total{flag="opened_proc"} 0.0',
+        'reward_flags_total{flag="hard_coded_tests"} 0.0',
+    ],
+)
+def test_what_alerts_look_for_begins_at_zero(line: str) -> None:
+    assert f"\n{line}\n" in Metrics(lambda: 0).render()[0].decode()
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("javascript", "javascript"), ("JavaScript", "javascript"), ("py", "python"), ("x", "")],
+)
+async def test_a_language_is_counted_by_its_name_however_it_was_spelt(written: str, shown: str) -> None:
+    metrics = Metrics(lambda: 0)
+    answering = Measured(Answering(pb.Verdict(status=pb.ACCEPTED)), metrics)
+    await answering.verify(pb.VerifyRequest(code=pb.CodeTask(language=written)))
+    assert list(metrics.verdicts.counts) == [("code", "ACCEPTED", shown)]
+
+
 class AtOnce(Answering):
     """Answers without waiting."""
 

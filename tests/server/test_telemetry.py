@@ -21,9 +21,9 @@ from protos.reward.v1 import reward_pb2 as pb
 from server.app import App
 from server.caller import Caller, become
 from server.config import Settings
-from server.errors import RequestError, StartupError
+from server.errors import ErrorCode, RequestError, StartupError
 from server.telemetry import Telemetry, Traced, telemetry_of
-from tests.server.stub_core import FULL, StubCore
+from tests.server.stub_core import FULL, HELD, StubCore
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SETTINGS = Settings(http="127.0.0.1:0", grpc="127.0.0.1:0", log_level="error")
@@ -31,6 +31,13 @@ SETTINGS = Settings(http="127.0.0.1:0", grpc="127.0.0.1:0", log_level="error")
 
 class Phased(StubCore):
     """Answers with the times of every phase."""
+
+    def verify_now(self, request: pb.VerifyRequest) -> pb.Verdict | None:
+        if request.completion == FULL:
+            raise RequestError(ErrorCode.DRAINING, "draining")
+        if request.completion == HELD:
+            return None
+        return pb.Verdict(status=pb.ACCEPTED, reward=1.0, timing=pb.Timing(run_seconds=3, total_seconds=3))
 
     async def verify(self, request: pb.VerifyRequest) -> pb.Verdict:
         verdict = await super().verify(request)
@@ -40,7 +47,9 @@ class Phased(StubCore):
         return verdict
 
 
-async def spans_of(request: pb.VerifyRequest, caller: Caller | None = None) -> dict[str, ReadableSpan]:
+async def spans_of(
+    request: pb.VerifyRequest, caller: Caller | None = None, *, at_once: bool = False
+) -> dict[str, ReadableSpan]:
     exporter, telemetry = InMemorySpanExporter(), Telemetry("unused")
     telemetry.provider.add_span_processor(SimpleSpanProcessor(exporter))
     service = Traced(Phased(), telemetry.provider)
@@ -48,7 +57,10 @@ async def spans_of(request: pb.VerifyRequest, caller: Caller | None = None) -> d
     async def ask() -> None:
         become(caller or Caller())
         with contextlib.suppress(RequestError):
-            await service.verify(request)
+            if at_once:
+                service.verify_now(request)
+            else:
+                await service.verify(request)
 
     await asyncio.create_task(ask())
     return {span.name: span for span in exporter.get_finished_spans()}
@@ -89,6 +101,31 @@ async def test_a_refusal_has_its_code() -> None:
     attributes = (await spans_of(ask(FULL)))["verify"].attributes
     assert attributes is not None
     assert attributes["reward.error"] == "QUEUE_FULL"
+
+
+async def test_a_run_that_only_the_header_names_is_in_the_span() -> None:
+    request = ask()
+    request.run = ""
+    attributes = (await spans_of(request, Caller(run="header")))["verify"].attributes
+    assert attributes is not None
+    assert attributes["reward.run"] == "header"
+
+
+async def test_what_is_judged_at_once_has_a_span_too() -> None:
+    spans = await spans_of(ask(), at_once=True)
+    attributes = spans["verify"].attributes
+    assert attributes is not None
+    assert (attributes["reward.status"], seconds(spans["run"])) == ("ACCEPTED", pytest.approx(3))
+
+
+async def test_what_is_refused_at_once_has_its_code() -> None:
+    attributes = (await spans_of(ask(FULL), at_once=True))["verify"].attributes
+    assert attributes is not None
+    assert attributes["reward.error"] == "DRAINING"
+
+
+async def test_what_has_to_wait_has_no_span_yet() -> None:
+    assert await spans_of(ask(HELD), at_once=True) == {}
 
 
 async def test_no_text_of_a_task_is_in_a_span() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
-from server.errors import ErrorCode, RequestError
+from server.errors import ErrorCode, RequestError, StartupError
 from server.testsets import TestSetFiles, TestSets, content_hash
 
 
@@ -112,3 +115,80 @@ def test_the_disk_budget_holds(tmp_path: Path) -> None:
     store.write(f"sha256:{9:064x}", b"x" * 1001)
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [name.removeprefix("sha256:") for name in names[2:]]
+
+
+def named(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
+def test_what_another_server_removes_while_room_is_made_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = files(tmp_path, 1000)
+    for number in range(3):
+        store.write(named(number), b"x" * 300)
+    scan = os.scandir
+
+    @contextlib.contextmanager
+    def evicted_by_another(directory: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scan(directory) as entries:
+            found = list(entries)
+        for entry in found:
+            os.unlink(entry.path)
+        yield iter(found)
+
+    monkeypatch.setattr(os, "scandir", evicted_by_another)
+    store.write(named(9), b"x" * 300)
+    assert [path.name for path in tmp_path.iterdir()] == [named(9).removeprefix("sha256:")]
+
+
+@pytest.fixture
+def removed_when_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another server removes a file just before its time of use is set."""
+    utime = os.utime
+
+    def remove(path: Path) -> None:
+        path.unlink(missing_ok=True)
+        utime(path)
+
+    monkeypatch.setattr(os, "utime", remove)
+
+
+def test_a_set_that_another_server_has_just_removed_is_written_again(
+    tmp_path: Path, removed_when_used: None
+) -> None:
+    for _ in range(2):
+        files(tmp_path).write(named(1), b"x")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"x"]
+
+
+async def test_a_set_that_is_removed_once_it_is_read_is_found(
+    tmp_path: Path, removed_when_used: None
+) -> None:
+    kept = await TestSets(1000, files(tmp_path)).keep(make_set("1"))
+    assert await TestSets(1000, files(tmp_path)).find(kept.hash) == make_set("1")
+
+
+async def test_many_at_once_stay_within_the_disk_budget(tmp_path: Path) -> None:
+    sets = TestSets(1 << 20, files(tmp_path, 2000))
+    await asyncio.gather(*(sets.keep(make_set(f"{number}" * 50)) for number in range(100)))
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2000
+
+
+def test_the_directory_is_not_read_for_every_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda directory: looks.append(directory) or scan(directory))
+    store = files(tmp_path, 100_000)
+    for number in range(100):
+        store.write(named(number), b"x" * 10)
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/below it"])
+def test_a_directory_that_cannot_be_used_stops_the_start_by_its_settings_name(
+    tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "a file").touch()
+    with pytest.raises(StartupError, match="test_sets_directory: "):
+        files(tmp_path / place)

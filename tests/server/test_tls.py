@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import grpc.aio
 import httpx
 import pytest
+from grpc.experimental import session_cache
 
 from protos.reward.v1 import reward_pb2 as pb
 from protos.reward.v1 import reward_pb2_grpc
@@ -243,3 +245,57 @@ async def test_clients_of_a_new_authority_are_let_in_and_the_old_ones_no_longer(
             await over_http(app, files.ca, files.client)
         with pytest.raises(grpc.aio.AioRpcError):
             await over_grpc(app, files.ca, files.client)
+
+
+def exchange(address: str, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLSession:
+    """The session after one request over a connection of its own; raises OSError where there is no answer."""
+    host, _, port = address.rpartition(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=20) as raw,
+        context.wrap_socket(raw, server_hostname=host, session=session) as connection,
+    ):
+        connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        if not connection.recv(1):
+            raise ConnectionResetError("no answer")
+        assert connection.session is not None
+        return connection.session
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_no_session_brings_in_a_client_whose_authority_is_gone(
+    files: Files, replaceable: Files, version: ssl.TLSVersion
+) -> None:
+    context = ssl.create_default_context(cafile=str(files.ca.certificate))
+    context.load_cert_chain(files.client.certificate, files.client.key)
+    context.maximum_version = version
+    async with serving(replaceable, client_ca=True) as app:
+
+        def attempt() -> None:
+            session = exchange(app.http_address, context)
+            replaceable.ca.certificate.write_bytes(files.other_ca.certificate.read_bytes())
+            app.reload()
+            exchange(app.http_address, context, session)
+
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.to_thread(attempt)
+
+
+async def test_no_session_brings_in_a_grpc_client_whose_authority_is_gone(
+    files: Files, replaceable: Files
+) -> None:
+    sessions = ("grpc.ssl_session_cache", session_cache.ssl_session_cache_lru(8))
+    options = [sessions, ("grpc.use_local_subchannel_pool", 1)]
+    keys = (files.client.key.read_bytes(), files.client.certificate.read_bytes())
+    credentials = grpc.ssl_channel_credentials(files.ca.certificate.read_bytes(), *keys)
+
+    async def ask(app: App) -> str:
+        async with grpc.aio.secure_channel(app.grpc_address, credentials, options) as channel:
+            stub = reward_pb2_grpc.RewardServiceStub(channel)
+            return str((await stub.GetCapabilities(QUESTION, timeout=20)).isolation)
+
+    async with serving(replaceable, client_ca=True) as app:
+        assert await ask(app) == "stub"
+        replaceable.ca.certificate.write_bytes(files.other_ca.certificate.read_bytes())
+        app.reload()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await ask(app)

@@ -52,7 +52,9 @@ def _gold(label: Any) -> str:
 
 
 def _cases(found: dict[str, Any]) -> pb.CodeTask:
-    """`{"inputs", "outputs", "fn_name"?, "language"?}`, as APPS, TACO and verl write it."""
+    """`{"inputs", "outputs", "fn_name"?, "language"?, "assert_case"?}`, as APPS, TACO and verl write it."""
+    if found.get("assert_case"):
+        return _asserts(found["assert_case"])
     inputs, outputs = found["inputs"], found["outputs"]
     if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
         raise invalid("label.outputs", "inputs and outputs must be arrays of one length")
@@ -68,6 +70,13 @@ def _cases(found: dict[str, Any]) -> pb.CodeTask:
         ]
     }
     return json_wire.from_json({"language": language, "stdio": stdio}, pb.CodeTask)
+
+
+def _asserts(found: Any) -> pb.CodeTask:
+    """verl puts each behind the program, instead of inputs and outputs."""
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise invalid("label.assert_case", "must be an array of texts")
+    return pb.CodeTask(language="python", asserts=pb.AssertTests(tests=found))
 
 
 def _call_case(given: Any, expected: Any) -> dict[str, Any]:

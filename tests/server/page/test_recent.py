@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
+from server.caller import Caller, become
 from server.page.recent import ENTRY_BYTES, Filter, RecentVerdicts
 
 BUDGET = 64 * 1024
@@ -125,3 +126,10 @@ def test_older_pages_follow_by_number(mixed: RecentVerdicts) -> None:
 
 def test_runs_by_their_newest_entry(mixed: RecentVerdicts) -> None:
     assert mixed.runs(9) == ["a", "b"]
+
+
+async def test_a_run_that_only_the_header_names_is_kept() -> None:
+    become(Caller(run="grpo"))
+    store = RecentVerdicts(BUDGET)
+    store.keep(request(run=""), verdict())
+    assert store.runs(9) == ["grpo"]

@@ -41,6 +41,11 @@ def test_call_tests_with_one_json_argument_a_line() -> None:
     assert json.loads(call.cases[0].expected) == 3
 
 
+def test_verls_assert_cases_take_the_place_of_inputs_and_outputs() -> None:
+    label = {"inputs": [""], "outputs": [""], "assert_case": ["assert f(2) == 4"]}
+    assert list(request_of(label, "x").code.asserts.tests) == ["assert f(2) == 4"]
+
+
 def _arguments(case: pb.CallCase) -> list[str]:
     return [json.dumps(value) for value in json.loads(case.args)]
 
@@ -50,6 +55,7 @@ def _arguments(case: pb.CallCase) -> list[str]:
     [
         ('{"code": {"language": 3}}', "code.language"),
         ('{"inputs": ["1"], "outputs": []}', "label.outputs"),
+        ('{"inputs": [""], "outputs": [""], "assert_case": "assert f()"}', "label.assert_case"),
         (None, "label"),
         (True, "label"),
     ],
