@@ -7,7 +7,7 @@ every value is JSON with a one-letter tag where JSON has no type of its own:
     int                     themselves up to 53 bits, else {"i": "0x..."}
     float                   {"f": hex}; nan and inf by name
     tuple                   {"t": [...]}
-    set, frozenset          {"s": [...]}
+    set, frozenset          {"s": [...]}    read as a set; as a frozenset where only that can be
     dict                    {"d": [[key, value], ...]}
     bytes                   {"b": hex}
     complex                 {"c": [real, imaginary]}
@@ -54,6 +54,10 @@ class Unsupported(Exception):
     """The value, or something in it, is outside the closed set of types."""
 
 
+class TooManyKeys(ValueError):
+    """A set or dict has more items than the reader allows: whatever holds it is not empty."""
+
+
 def encode(value: object) -> bytes:
     """Encodes a value; raises Unsupported, naming the type, outside the closed set."""
     return json.dumps(_pack(value, 0), separators=(",", ":"), ensure_ascii=True).encode("ascii")
@@ -62,10 +66,10 @@ def encode(value: object) -> bytes:
 def decode(data: bytes, most_keys: int = sys.maxsize) -> Any:
     """Reads what `encode` wrote; raises ValueError for anything else.
 
-    `most_keys` is the most items that one set or dict may have.
+    `most_keys` is the most items that one set or dict may have: TooManyKeys beyond it.
     """
     try:
-        return _unpack(json.loads(data), 0, most_keys)
+        return _Reader(most_keys).read(json.loads(data), 0)
     except (LookupError, TypeError, AttributeError, OverflowError, RecursionError, Unsupported) as error:
         raise ValueError(f"not an encoded value: {error}") from error
 
@@ -127,32 +131,36 @@ def _plain(kind: type, value: Any) -> object:
     raise Unsupported(kind.__name__)
 
 
-def _unpack(packed: Any, depth: int, most_keys: int) -> Any:
-    if depth > MAX_DEPTH + 2:
-        raise Unsupported(f"nested deeper than {MAX_DEPTH}")
-    if isinstance(packed, list):
-        return [_unpack(item, depth + 1, most_keys) for item in packed]
-    if not isinstance(packed, dict):
-        return packed
-    ((tag, body),) = packed.items()
-    if tag in ("s", "d") and len(body) > most_keys:
-        raise Unsupported(f"a set or dict of {len(body)} items")
-    return _unpack_tagged(tag, body, depth + 1, most_keys)
+class _Reader:
+    def __init__(self, most_keys: int) -> None:
+        self._most_keys = most_keys
 
+    def read(self, packed: Any, depth: int, *, hashed: bool = False) -> Any:
+        """The value; `hashed` is one that a set or a dict's keys will hold."""
+        if depth > MAX_DEPTH + 2:
+            raise Unsupported(f"nested deeper than {MAX_DEPTH}")
+        if isinstance(packed, list):
+            return [self.read(item, depth + 1) for item in packed]
+        if not isinstance(packed, dict):
+            return packed
+        ((tag, body),) = packed.items()
+        if tag in ("s", "d") and len(body) > self._most_keys:
+            raise TooManyKeys(f"a set or dict of {len(body)} items")
+        return self._tagged(tag, body, depth + 1, hashed=hashed)
 
-def _unpack_tagged(tag: str, body: Any, depth: int, most_keys: int) -> Any:
-    if tag == "i":
-        return int(body, 16)
-    if tag == "f":
-        return float.fromhex(body)
-    if tag == "t":
-        return tuple(_unpack(item, depth, most_keys) for item in body)
-    if tag == "s":
-        return frozenset(_unpack(item, depth, most_keys) for item in body)
-    if tag == "d":
-        return {_unpack(key, depth, most_keys): _unpack(item, depth, most_keys) for key, item in body}
-    if tag == "b":
-        return bytes.fromhex(body)
-    if tag == "c":
-        return complex(float.fromhex(body[0]), float.fromhex(body[1]))
-    raise ValueError(f"unknown tag {tag!r}")
+    def _tagged(self, tag: str, body: Any, depth: int, *, hashed: bool) -> Any:
+        if tag == "i":
+            return int(body, 16)
+        if tag == "f":
+            return float.fromhex(body)
+        if tag == "t":
+            return tuple(self.read(item, depth, hashed=hashed) for item in body)
+        if tag == "s":
+            return (frozenset if hashed else set)(self.read(item, depth, hashed=True) for item in body)
+        if tag == "d":
+            return {self.read(key, depth, hashed=True): self.read(item, depth) for key, item in body}
+        if tag == "b":
+            return bytes.fromhex(body)
+        if tag == "c":
+            return complex(float.fromhex(body[0]), float.fromhex(body[1]))
+        raise ValueError(f"unknown tag {tag!r}")

@@ -58,13 +58,14 @@ def rust_asserts(program: Program) -> Unit:
     """The program, its tests below it, and who runs them; the program's own main() is renamed."""
     setup = f"{program.setup}\n" if program.setup.strip() else ""
     source = rename(program.source, RUST, _MAIN, "verdict_program_main")
+    lead, source = _lifted(source)
     if _TEST_ATTRIBUTE.search(blanked(program.tests, RUST)):
-        text = f"{_ATTRIBUTES}{setup}{source}\n{program.tests}\n{_RUN_TESTS}{_COMMON}"
+        text = f"{lead}{_ATTRIBUTES}{setup}{source}\n{program.tests}\n{_RUN_TESTS}{_COMMON}"
         # The runner's attributes are nightly's; this lets a stable compiler take them.
         environment = {"RUSTC_BOOTSTRAP": "1"}
         return Unit({"main.rs": text}, {"sources": ("--test", "main.rs")}, environment)
     tests = rename(program.tests, RUST, _MAIN, "verdict_tests_main")
-    text = f"{setup}{source}\n{tests}\n{_RUN_MAIN}{_COMMON}"
+    text = f"{lead}{setup}{source}\n{tests}\n{_RUN_MAIN}{_COMMON}"
     return Unit({"main.rs": text}, {"sources": ("main.rs",)})
 
 
@@ -73,6 +74,13 @@ _UNIT_ATTRIBUTES = "#![feature(custom_test_frameworks, test)] #![test_runner(cra
 _UNIT_PREFIX = "verdict_unit_"  # before the name of a test file's module
 _CRATE_NAME = re.compile(r"""^\s*name\s*=\s*["']([A-Za-z_][\w-]*)["']""", re.MULTILINE)
 _MODULE = re.compile(r"\bmod\s+\w+\s*\{")
+# What may stand before the first item only, with the blanks and plain comments before each.
+_INNER = re.compile(
+    r"(?:(?>\s|//(?!!|/(?!/))[^\n]*|/\*(?!!|\*(?![*/])).*?\*/)*+"
+    r'(?>#!\[(?:"(?:\\.|[^"\\])*+"|[^\]"])*+\]|//![^\n]*\n|/\*!.*?\*/))*+',
+    re.DOTALL,
+)
+_DENIED = re.compile(r"(#!\[\s*)(?:deny|forbid)\s*\(")
 # What tests are written with; a glob import of the program's names must not replace it.
 _MACROS = ("assert", "assert_eq", "assert_ne", "debug_assert", "matches", "panic", "unreachable")
 
@@ -81,7 +89,8 @@ def rust_unit_tests(program: Program) -> Unit:
     """One crate: the runner, a module for each file of tests, then the program.
 
     The tests come first, so that no macro of the program is in their scope, and find the program under its
-    crate's name as they would from outside. Debug assertions are on, as with `cargo test`.
+    crate's name as they would from outside; what may stand before any item only, does. Debug assertions are
+    on, as with `cargo test`.
     """
     files = dict(program.files)
     library = crate_name(files)
@@ -89,9 +98,9 @@ def rust_unit_tests(program: Program) -> Unit:
     modules = "".join(
         _module(path, f"{_UNIT_PREFIX}{PurePosixPath(path).stem}", program.path) for path in tests
     )
-    source = rename(program.source, RUST, _MAIN, "verdict_program_main")
+    lead, source = _lifted(rename(program.source, RUST, _MAIN, "verdict_program_main"))
     head = f"{_UNIT_ATTRIBUTES}extern crate self as {library}; "
-    root = f"{head}{_module('verdict_harness.rs', 'verdict_harness', program.path)}{modules}{source}\n"
+    root = f"{lead}{head}{_module('verdict_harness.rs', 'verdict_harness', program.path)}{modules}{source}\n"
     placed = {
         **files,
         **{path: _guarded(text) for path, text in tests.items()},
@@ -125,6 +134,16 @@ def crate_name(files: Mapping[str, str]) -> str:
     """The library's name: that of the package in Cargo.toml, where there is one."""
     found = _CRATE_NAME.search(files.get("Cargo.toml", ""))
     return found[1].replace("-", "_") if found else LIBRARY
+
+
+def _lifted(source: str) -> tuple[str, str]:
+    """A program's leading inner attributes and inner doc comments, and the rest of it.
+
+    Lints that are denied become warnings: the harness and the tests are none of the program's text.
+    """
+    found = _INNER.match(source)
+    end = found.end() if found else 0
+    return _DENIED.sub(r"\1warn(", source[:end]), source[end:]
 
 
 def _module(path: str, name: str, root: str) -> str:

@@ -9,6 +9,10 @@ from sandbox.types import Program
 
 _PHP_OPEN = re.compile(r"\A\s*<\?php\b", re.IGNORECASE)
 _PHP_CLOSE = re.compile(r"\?>\s*\Z")
+# Where PHP could be told, in the program, to make nothing of a failed assert().
+_PHP_ARMED = (
+    r"; \ini_set('zend.assertions', '1'); \ini_set('assert.active', '1'); \ini_set('assert.exception', '1');"
+)
 _PERL_END = re.compile(r"^__(?:END|DATA)__\s*$", re.MULTILINE)
 
 _PHP_RECORD = "\n;file_put_contents('php://fd/4', 'done');\n"
@@ -29,8 +33,8 @@ def php_script(program: Program) -> Unit:
 
 
 def php_asserts(program: Program) -> Unit:
-    """Setup, program and tests as one script."""
-    parts = (program.setup, program.source, program.tests)
+    """Setup, program and tests as one script, whose asserts throw."""
+    parts = (program.setup, program.source, _PHP_ARMED, program.tests)
     bodies = (_PHP_CLOSE.sub("", _PHP_OPEN.sub("", part)) for part in parts)
     return _php("<?php " + "\n".join(body for body in bodies if body.strip()) + _PHP_RECORD)
 

@@ -165,6 +165,43 @@ BESIDE: dict[str, Beside] = {
         },
         setup='package main\n\nimport "testing"\n',
     ),
+    "php": Beside(
+        "assert(score(3) === 734519);\n",
+        "<?php function score($n) { return 734519; }\n",
+        {
+            "E1 exits in the function": "<?php function score($n) { exit(0); }\n",
+            "E3 switches asserts off": "<?php ini_set('zend.assertions', '0'); function score($n) { return 0; }\n",
+            "E3 makes asserts throw nothing": (
+                "<?php ini_set('assert.exception', '0'); function score($n) { return 0; }\n"
+            ),
+            "E7 takes what is uncaught": (
+                "<?php set_exception_handler(function ($e) {}); function score($n) { return 0; }\n"
+            ),
+        },
+        {
+            "E6 writes the record itself": (
+                "<?php file_put_contents('php://fd/4', 'done'); exit(0);\n",
+                "source_writes_descriptors",
+            ),
+        },
+    ),
+    "ruby": Beside(
+        "raise 'no' unless score(3) == 734519\n",
+        "def score(n) = 734519\n",
+        {"E1 exits in the function": "def score(n) = exit!(0)\n"},
+        {"E3 makes nothing of raise": ("def raise(*) end\ndef score(n) = 0\n", "source_patches_asserts")},
+    ),
+    "perl": Beside(
+        "die 'no' unless score(3) == 734519;\n",
+        "sub score { return 734519 }\n",
+        {"E1 exits in the function": "sub score { exit 0 }\n"},
+        {
+            "E3 makes nothing of die": (
+                "BEGIN { *CORE::GLOBAL::die = sub {} }\nsub score { return 0 }\n",
+                "source_patches_asserts",
+            ),
+        },
+    ),
     "rust": Beside(
         "#[cfg(test)]\nmod tests {\n    use super::*;\n    #[test]\n    fn three() { assert_eq!(score(3), 734519); }\n}\n",
         "fn score(_: i32) -> i32 { 734519 }\n",
@@ -197,6 +234,33 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "javascript": ("node",),
     "go": ("go",),
     "rust": ("rustc",),
+    "php": ("php",),
+    "ruby": ("ruby",),
+    "perl": ("perl",),
+}
+
+# Asynchronous tests in JavaScript: what fails in them is uncaught, and the file has come to its end before.
+ASYNC_TESTS = (
+    "const assert = require('node:assert');\n(async () => assert.strictEqual(await score(3), 734519))();\n"
+)
+LATER: dict[str, str] = {
+    "E7 hushes rejections": "process.on('unhandledRejection', () => {});",
+    "E7 hushes them alone": (
+        "process.removeAllListeners('unhandledRejection').on('unhandledRejection', () => {});"
+    ),
+    "E7 hushes exceptions": "process.on('uncaughtException', () => {});",
+    "E7 captures exceptions": "process.setUncaughtExceptionCaptureCallback(() => {});",
+    "E7 announces nothing": "process.emit = () => true;",
+}
+# Rejections that the program minds itself.
+MINDED: dict[str, str] = {
+    "caught": "const score = async () => { try { await Promise.reject(1); } catch { return 734519; } };",
+    "settled": "const score = async () => { await Promise.allSettled([Promise.reject(1)]); return 734519; };",
+    "caught late": (
+        "process.on('unhandledRejection', () => {});\n"
+        "const score = async () => { const one = Promise.reject(1); await new Promise((go) => setTimeout(go, 20));"
+        " await one.catch(() => {}); return 734519; };"
+    ),
 }
 
 # Calls in C++: the value comes back as plain data, and is compared outside.

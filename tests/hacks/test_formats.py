@@ -288,6 +288,87 @@ async def test_expected_tests(judge: Judge, framework: str, expected: list[str],
     assert verdict.status == status, verdict.message
 
 
+UNITTEST_IMPORTS = f"from .helper import WANTED\n{UNITTEST_FILE}"
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"tests/test_double.py": UNITTEST_FILE}, "tests.test_double"),
+        ({"test/unit/test_double.py": UNITTEST_FILE, "test/__init__.py": ""}, "test.unit.test_double"),
+        ({"test/unit/test_double.py": UNITTEST_FILE}, "test.unit.test_double"),
+        ({"unit-tests/test_double.py": UNITTEST_FILE}, "unit-tests.test_double"),
+        ({"tests/test_double.py": UNITTEST_IMPORTS, "tests/helper.py": "WANTED = 8"}, "tests.test_double"),
+    ],
+)
+async def test_unittest_needs_no_packages(judge: Judge, files: dict[str, str], name: str) -> None:
+    expected = [f"{name}.TestDouble.test_number"]
+    tests = pb.UnitTests(framework="unittest", files=files, expected_tests=expected)
+    verdict = await judge(RIGHT, pb.CodeTask(language="python", unit_test=tests))
+    assert verdict.status == pb.ACCEPTED, verdict.message
+
+
+@pytest.mark.parametrize("raised", ["ImportError", "SystemExit", "__import__('unittest').SkipTest"])
+async def test_a_unittest_module_that_does_not_load_did_not_pass(judge: Judge, raised: str) -> None:
+    task = unit_tests("unittest")
+    task.unit_test.files["tests/test_other.py"] = f"raise {raised}(0)"
+    verdict = await judge(RIGHT, task)
+    assert verdict.status == pb.WRONG_ANSWER
+    assert "tests.test_other" in verdict.message
+
+
+CONFIGURATION = "[tool.pytest.ini_options]\npythonpath = ['src']\n"
+ASKS_FOR_PLUGINS = "addopts = '--cov'\nrequired_plugins = ['pytest-cov']\nminversion = '99'\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("pyproject.toml", CONFIGURATION),
+        ("pyproject.toml", f"{CONFIGURATION}{ASKS_FOR_PLUGINS}"),
+        ("pyproject.toml", f"{CONFIGURATION}filterwarnings = ['error']\nasyncio_mode = 'auto'\n"),
+        ("setup.cfg", "[tool:pytest]\npythonpath = src\n"),
+        ("tox.ini", "[pytest]\npythonpath = src\n"),
+    ],
+)
+async def test_a_tasks_configuration_of_pytest_holds(judge: Judge, path: str, text: str) -> None:
+    files = {"tests/test_double.py": TEST_FILE, path: text}
+    tests = pb.UnitTests(framework="pytest", files=files, solution_path="src/solution.py")
+    verdict = await judge(RIGHT, pb.CodeTask(language="python", unit_test=tests))
+    assert verdict.status == pb.ACCEPTED, verdict.message
+
+
+@pytest.mark.parametrize("path", ["pyproject.toml", "pytest.ini"])
+async def test_a_configuration_that_pytest_cannot_read_is_none(judge: Judge, path: str) -> None:
+    task = unit_tests()
+    task.unit_test.files[path] = f"{CONFIGURATION}]]"
+    verdict = await judge(RIGHT, task)
+    assert verdict.status == pb.ACCEPTED, verdict.message
+
+
+async def test_a_program_cannot_bring_a_configuration_of_pytest(judge: Judge) -> None:
+    configuration = "[pytest]\npython_functions = none_*\n"
+    source = f"open('pytest.ini', 'w').write({configuration!r})\ndef double(x): return 0\n"
+    verdict = await judge(source, unit_tests())
+    assert verdict.status == pb.WRONG_ANSWER
+    assert "3 of 3 tests" in verdict.message
+
+
+async def test_an_output_may_be_as_large_as_what_is_expected(judge: Judge) -> None:
+    case = pb.StdioCase(output="x" * (2 << 20))
+    task = pb.CodeTask(language="python", stdio=pb.StdioTests(cases=[case]))
+    verdict = await judge("print('x' * (2 << 20))", task)
+    assert verdict.status == pb.ACCEPTED, verdict.message
+    assert verdict.code.limits.output_bytes > 2 << 20
+
+
+async def test_a_set_in_an_assert_is_one_that_can_change(judge: Judge) -> None:
+    tests = pb.AssertTests(tests=["assert f([{1, 2}]) == [{1, 2, 9}]"])
+    source = "def f(s):\n    s[0].add(9)\n    return s\n"
+    verdict = await judge(source, pb.CodeTask(language="python", asserts=tests))
+    assert (verdict.status, verdict.trust) == (pb.ACCEPTED, pb.OUTSIDE), verdict.message
+
+
 def call(function: str, *pairs: tuple[list[Any], Any], **more: Any) -> pb.CodeTask:
     cases = [pb.CallCase(args=json.dumps(args), expected=json.dumps(value)) for args, value in pairs]
     return pb.CodeTask(language="python", call=pb.CallTests(function=function, cases=cases, **more))

@@ -7,7 +7,7 @@ import pytest
 from protos.reward.v1 import reward_pb2 as pb
 from tests.hacks import others, programs
 from tests.hacks.conftest import Judge
-from tests.hacks.test_hacks import call, named, refused, stdio
+from tests.hacks.test_hacks import asserts, call, named, refused, stdio
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -47,6 +47,23 @@ async def test_what_remains_possible_is_flagged(judge: Judge, language: str, sou
     verdict = await judge(source, others.BESIDE[language].task(language))
     assert (verdict.status, verdict.trust) == (pb.ACCEPTED, pb.IN_PROCESS), verdict.message
     assert flag in verdict.flags
+
+
+@pytest.mark.toolchain("node")
+@pytest.mark.parametrize("hushing", named(others.LATER))
+async def test_asynchronous_tests_in_javascript(judge: Judge, hushing: str) -> None:
+    task = asserts([others.ASYNC_TESTS])
+    task.language = "javascript"
+    await refused(judge, f"{hushing}\nconst score = async () => 0;\n", task, pb.IN_PROCESS)
+
+
+@pytest.mark.toolchain("node")
+@pytest.mark.parametrize("source", named(others.MINDED))
+async def test_a_program_may_mind_its_own_rejections(judge: Judge, source: str) -> None:
+    task = asserts([others.ASYNC_TESTS])
+    task.language = "javascript"
+    verdict = await judge(source, task)
+    assert verdict.status == pb.ACCEPTED, verdict.message
 
 
 @pytest.mark.toolchain("g++")

@@ -30,14 +30,23 @@ def typed(value: Any) -> Any:
         return type(value), [typed(item) for item in value]
     if isinstance(value, dict):
         return dict, [(typed(k), typed(v)) for k, v in value.items()]
-    if isinstance(value, frozenset):
-        return frozenset, sorted(map(repr, map(typed, value)))
+    if isinstance(value, set | frozenset):
+        return set, sorted(map(repr, map(typed, value)))
     return type(value), repr(value)
 
 
 @given(VALUES)
 def test_values_come_back_as_they_were(value: Any) -> None:
     assert typed(decode(encode(value))) == typed(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1}, [{1}], ({1}, {2}), {"a": {1}}, {frozenset({1})}, {(0, frozenset({1})): {2}}],
+    ids=repr,
+)
+def test_a_set_comes_back_frozen_only_where_it_must_be(value: Any) -> None:
+    assert repr(decode(encode(value))) == repr(value)
 
 
 def test_nan_and_infinity_come_back() -> None:

@@ -4,7 +4,8 @@ Both speak one of two protocols, by command line, exit code and files:
 
     testlib   argv: input, contestant's output, judge's answer; the message on stderr.
               0 accepted; 1, 2, 4, 8 wrong (wrong answer, presentation, dirt, unexpected end);
-              7 points, the number at the start of the message; 3 and all else: the task is at fault.
+              7 points, the number at the start of the message; 3 and all else: the task is at fault,
+              as is an exception that the program did not catch, whose exit code may be 1 or 2.
               (testlib.h, github.com/MikeMirzayanov/testlib: `TResult` and its exit codes)
     kattis    argv: input, judge's answer, feedback directory/; the contestant's output on stdin.
               42 accepted, 43 wrong, all else: the task is at fault; judgemessage.txt is the message,
@@ -39,6 +40,16 @@ _MESSAGE_CHARS = 400
 _TESTLIB = {0: pb.ACCEPTED, 1: pb.WRONG_ANSWER, 2: pb.WRONG_ANSWER, 4: pb.WRONG_ANSWER, 8: pb.WRONG_ANSWER}
 _TESTLIB_POINTS = 7
 _KATTIS = {42: pb.ACCEPTED, 43: pb.WRONG_ANSWER}
+# How runtimes end a program that did not catch its exception, where that exit code means "wrong" to testlib:
+# Python, Ruby, Java and its kin, Mono, Lua, Haskell, Node; and Go.
+_UNCAUGHT = {
+    1: re.compile(
+        rb"\ATraceback \(most recent call last\)|\A\S+\.rb:[0-9]+:in |^Exception in thread \""
+        rb"|^\[ERROR\] FATAL UNHANDLED|^stack traceback:$|^CallStack \(from|^Node\.js v[0-9.]+\s*\Z",
+        re.MULTILINE,
+    ),
+    2: re.compile(rb"^goroutine [0-9]+ \[", re.MULTILINE),
+}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">][^\n]*$', re.MULTILINE)
 _MOST_INCLUDED_CHARS = 4 << 20
@@ -95,7 +106,7 @@ class JudgeProgram:
         message = _text(result.stderr)
         if code == _TESTLIB_POINTS:
             return self._points(_first_number(message.removeprefix("points")), message)
-        if code not in _TESTLIB:
+        if code not in _TESTLIB or _crashed(result, code):
             raise Ungradable(f"the {self.role} ended with {_how(result)}: {message}")
         return Finding(_TESTLIB[code], message)
 
@@ -165,6 +176,11 @@ def _with_includes(source: str, files: Mapping[str, str], inside: tuple[str, ...
 def _without_pragma_once(header: str) -> str:
     """A header that is pasted is part of the main file, where the pragma is a warning."""
     return re.sub(r"^[ \t]*#[ \t]*pragma[ \t]+once[^\n]*$", "", header, flags=re.MULTILINE)
+
+
+def _crashed(result: RunResult, code: int) -> bool:
+    sign = _UNCAUGHT.get(code)
+    return sign is not None and sign.search(result.stderr) is not None
 
 
 def _first_number(text: str) -> float | None:

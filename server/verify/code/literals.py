@@ -54,7 +54,7 @@ def _sequence(node: ast.List | ast.Tuple | ast.Set, depth: int) -> Any:
         return items
     if isinstance(node, ast.Tuple):
         return tuple(items)
-    return frozenset(_hashable(item) for item in items)
+    return {_hashable(item) for item in items}
 
 
 def _dict(node: ast.Dict, depth: int) -> dict[Any, Any]:

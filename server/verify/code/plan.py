@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.harness.golang import go_declares_tests
 from sandbox.harness.rust import rust_declares_tests
-from sandbox.types import Case, Mode, Outcome, Program, RunResult
-from sandbox.values import Unsupported, decode, encode, largest_keyed
+from sandbox.types import Case, Limits, Mode, Outcome, Program, RunResult
+from sandbox.values import TooManyKeys, Unsupported, decode, encode, largest_keyed
 from server.verify.code import call_setup, observed, tamper, unit_tests
 from server.verify.code.asserts import CallCheck, Equal, Expectation, Truth, calls_check, rewrite
 from server.verify.code.checkers import Checker
@@ -81,7 +81,9 @@ class ValueJudge:
             return Finding(pb.WRONG_ANSWER, f"the returned value cannot be compared: {kind}")
         try:
             value = decode(result.record, self.most_keys)
-        except ValueError:
+        except ValueError as error:
+            if self.truth and isinstance(error, TooManyKeys):
+                return PASSED  # what holds so much is true
             return Finding(pb.WRONG_ANSWER, "the returned value cannot be read")
         return _found(self.question(value))
 
@@ -111,10 +113,11 @@ class ProgramJudge:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCase:
-    """One run, and who judges it."""
+    """One run, who judges it, and how many bytes of output or value the task itself expects of it."""
 
     case: Case
     judge: Judge
+    expected_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,11 @@ class Plan:
                 source, function, arguments_compared=self.arguments_compared
             )
         return Program(language, source, self.mode, function=function, setup=setup, tests=self.tests)
+
+    def ample(self, limits: Limits) -> Limits:
+        """The limits, with room for the largest output that is expected: a right program needs as much."""
+        largest = max((case.expected_bytes for case in self.cases), default=0)
+        return replace(limits, output_bytes=max(limits.output_bytes, largest + largest // 4))
 
     def _watched_files(self) -> observed.Files:
         return observed.Files(tuple(self.files), self.test_names, self.solution_path)
@@ -232,16 +240,20 @@ def _plan_stdio(tests: pb.StdioTests, checker: Checker, decided_by: JudgeProgram
         cases = tuple(_decided_case(case.input, case.output, decided_by) for case in tests.cases)
         return Plan(cases, f"{decided_by.protocol} checker", decided_by=decided_by, telling=telling)
     outputs = tamper.telling_outputs(case.output for case in tests.cases)
-    cases = tuple(
-        PlannedCase(Case(stdin=case.input.encode()), OutputJudge(checker, case.output.encode(), outputs))
-        for case in tests.cases
-    )
+    cases = tuple(_compared_case(case, checker, outputs) for case in tests.cases)
     return Plan(cases, checker.name, telling=telling)
+
+
+def _compared_case(case: pb.StdioCase, checker: Checker, outputs: tuple[str, ...]) -> PlannedCase:
+    expected = case.output.encode()
+    return PlannedCase(
+        Case(stdin=case.input.encode()), OutputJudge(checker, expected, outputs), len(expected)
+    )
 
 
 def _decided_case(text: str, answer: str, by: JudgeProgram) -> PlannedCase:
     given = {"input": text.encode(), "answer": answer.encode()}
-    return PlannedCase(Case(stdin=given["input"]), ProgramJudge(by.workplace(given)))
+    return PlannedCase(Case(stdin=given["input"]), ProgramJudge(by.workplace(given)), len(given["answer"]))
 
 
 def _plan_conversation(tests: pb.InteractiveTests, interactor: JudgeProgram) -> Plan:
@@ -287,15 +299,18 @@ def _call_case(tests: pb.CallTests, case: pb.CallCase, path: str, checker: Check
             nan_equal=tests.nan_equal,
         )
 
-    return PlannedCase(Case(call=encode(arguments)), ValueJudge(question, _keys_allowed(expected)))
+    judge = ValueJudge(question, _keys_allowed(expected))
+    return PlannedCase(Case(call=encode(arguments)), judge, len(encode(expected)))
 
 
 def _plan_unit_tests(tests: pb.UnitTests, packages: str) -> Plan:
     judge = unit_tests.UnitTestJudge(tuple(tests.expected_tests))
     cases = (PlannedCase(Case(), judge),) if tests.files else ()
     framework = unit_tests.FRAMEWORKS[tests.framework]
-    if framework.complaint is not None:
-        return _plan_framework(tests, framework, framework.complaint(tests.files), cases)
+    if cases and (complaint := framework.complaint(tests.files)):
+        raise Ungradable(complaint)
+    if framework.sources:
+        return _plan_framework(tests, framework, cases)
     path = unit_tests.solution_path(tests)
     return Plan(
         cases,
@@ -303,7 +318,7 @@ def _plan_unit_tests(tests: pb.UnitTests, packages: str) -> Plan:
         pb.IN_PROCESS,
         mode=Mode.ASSERTS,
         watched=True,
-        tests=unit_tests.runner_source(tests.framework, path, packages) + observed.AFTER,
+        tests=unit_tests.runner_source(tests, packages) + observed.AFTER,
         files={name: content.encode() for name, content in tests.files.items()},
         solution_path=path,
         test_names=tamper.names_of_tests(tests.files),
@@ -311,11 +326,9 @@ def _plan_unit_tests(tests: pb.UnitTests, packages: str) -> Plan:
 
 
 def _plan_framework(
-    tests: pb.UnitTests, framework: unit_tests.Framework, complaint: str, cases: tuple[PlannedCase, ...]
+    tests: pb.UnitTests, framework: unit_tests.Framework, cases: tuple[PlannedCase, ...]
 ) -> Plan:
     """Tests that are compiled or loaded with the program; what is no source lies where it runs."""
-    if cases and complaint:
-        raise Ungradable(complaint)
     sources = {path: text for path, text in tests.files.items() if path.endswith(framework.sources)}
     data = {path: text.encode() for path, text in tests.files.items() if path not in sources}
     return Plan(
@@ -331,6 +344,34 @@ def _plan_framework(
     )
 
 
+def _statements(test: str) -> list[ast.stmt] | None:
+    """What a text of tests holds; None for a part of one, which is none by itself."""
+    try:
+        return ast.parse(test).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _is_literal(statement: ast.stmt) -> bool:
+    """Whether it is a value and does nothing, such as a list of tests that somebody put in quotes."""
+    if not isinstance(statement, ast.Expr):
+        return isinstance(statement, ast.Pass)
+    try:
+        ast.literal_eval(statement.value)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _check_something_is_asserted(tests: Sequence[str], text: str) -> None:
+    """Raises Ungradable; a blank or a comment among tests is no fault."""
+    for index, test in enumerate(tests):
+        if (statements := _statements(test)) and all(map(_is_literal, statements)):
+            raise Ungradable(f"tests[{index}] asserts nothing: it holds no statement but literals")
+    if _statements(text) == []:
+        raise Ungradable("the task has no tests, only comments")
+
+
 def _plan_asserts(language: str, tests: pb.AssertTests) -> Plan:
     text = "\n".join(tests.tests)
     if not text.strip():
@@ -340,6 +381,7 @@ def _plan_asserts(language: str, tests: pb.AssertTests) -> Plan:
         raise Ungradable("the tests hold nothing that runs: neither a test function nor a main()")
     if language != "python":
         return _plan_beside(tests.setup, text)
+    _check_something_is_asserted(tests.tests, text)
     _check_python(tests.setup, "setup")
     _check_python(text, "tests")
     rewritten = _plan_rewritten(tests, text)
@@ -352,15 +394,18 @@ def _plan_rewritten(tests: pb.AssertTests, text: str) -> Plan | None:
     if rewritten is None:
         return None
     try:
-        cases = tuple(
-            PlannedCase(Case(call=encode(check.arguments)), _value_judge(check.expectation))
-            for check in rewritten.checks
-        )
-    except Unsupported:  # an argument nested deeper than the encoding goes
+        cases = tuple(map(_rewritten_case, rewritten.checks))
+    except Unsupported:  # a value nested deeper than the encoding goes
         return None
     comparison = "asserts rewritten as calls"
     telling = tamper.telling_texts(_texts_of(check) for check in rewritten.checks)
     return Plan(cases, comparison, mode=Mode.CALL, function=rewritten.function, telling=telling)
+
+
+def _rewritten_case(check: CallCheck) -> PlannedCase:
+    expected = check.expectation
+    size = len(encode(expected.value)) if isinstance(expected, Equal) else 0
+    return PlannedCase(Case(call=encode(check.arguments)), _value_judge(expected), size)
 
 
 def _value_judge(expectation: Expectation) -> ValueJudge:

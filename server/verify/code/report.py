@@ -54,6 +54,7 @@ def _describe_case(case: Judged, total: int) -> str:
 
 def describe(detail: pb.CodeDetail, plan: Plan, limits: Limits) -> None:
     """What was to be run, and under which limits."""
+    limits = plan.ample(limits)
     detail.tests_total = len(plan.cases)
     detail.checker = plan.comparison
     detail.limits.cpu_seconds = limits.cpu_seconds

@@ -118,6 +118,7 @@ async def run_cases(
     program of the task fails.
     """
     artefact, source = compiled
+    limits = plan.ample(limits)
     judged: list[Judged] = []
     decider = await _compiled(sandbox, plan.decided_by) if plan.decided_by is not None else None
     async with _opened(sandbox, artefact, plan, limits, decider, shared=shared_processes) as runner:

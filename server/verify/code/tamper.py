@@ -72,13 +72,25 @@ SOURCE_SIGNS: dict[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
         ),
     ),
     "source_patches_asserts": (
-        ("assert", "macro_rules", "struct String", "struct Vec", "stringify", "_load", "Equal", "console"),
+        (
+            *("assert", "macro_rules", "struct String", "struct Vec", "stringify", "_load", "Equal"),
+            "console",
+            *("unhandledRejection", "uncaughtException", "process.emit", "domain'", 'domain"', "Assertions"),
+            *("def raise", "self.raise", "CORE::GLOBAL", "Test::More", "main::"),
+        ),
         re.compile(
             r"\bmacro_rules!\s*(?:(?:debug_)?assert|format\b|matches\b|panic\b|vec\b)"
             r"|\bstruct (?:String|Vec)\b|\bJSON\s*\.\s*stringify\s*=(?![=>])|\._load\s*=(?!=)"
             r"|\bassign\([^;{]*\{\s*(?:deep|strict)\w*\b|\bdefineProperty\(\s*console\b"
             r"|\bassert(?:['\"]\s*\))?\s*\.\s*\w+\s*=(?![=>])"
             r"|\bconsole\s*\.\s*assert\s*=(?![=>])|\bTestCase\s*\.\s*assert\w+\s*=(?!=)"
+            # Node's last resorts, PHP's settings, Ruby's and Perl's own words.
+            r"|\b(?:unhandledRejection|uncaughtException)\b|\bprocess\.emit\s*=(?![=>])"
+            r"|\brequire\(\s*['\"](?:node:)?domain['\"]"
+            r"|\bini_set\s*\(\s*['\"](?:zend\.assert|assert\.)|\bassert_options\s*\("
+            r"|\b(?:Test::Unit|Minitest)::Assertions\b|\bdef (?:self\.)?raise\b"
+            r"|\bdef\s+(?:self\.)?assert\w*[^\n:]*$|\bCORE::GLOBAL\b|\*(?:\{?['\"]?)(?:Test::More|main)::\w+\W*=",
+            re.MULTILINE,
         ),
     ),
     "source_names_runner": (

@@ -1,6 +1,7 @@
 """Runs unit tests beside a program: this text goes into the jail, and imports nothing of ours.
 
-    argv of `main`: framework, the solution's path, where pytest is (or empty)
+    argv of `main`: framework, the solution's path, where pytest is, the task's file that configures
+    pytest (each of the last two may be empty)
 
 Hands over one JSON line on the runner's private descriptor: {"tests": {id: outcome}},
 with outcomes passed, failed, error and skipped; {"syntax": message} if the program
@@ -9,15 +10,20 @@ does not parse. The runner's own "done" follows only if this came to its end.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from typing import Any
 
 RECORD_DESCRIPTOR = 4
+UNITTEST_FILES = "*test*.py"
 
 
-def main(framework: str, solution: str, packages: str) -> None:
+def main(framework: str, solution: str, packages: str, configuration: str) -> None:
     """Runs every test below the working directory and reports."""
     sys.path.insert(0, os.getcwd())
     sys.dont_write_bytecode = True
@@ -25,7 +31,7 @@ def main(framework: str, solution: str, packages: str) -> None:
     if complaint := _parse(solution):
         report["syntax"] = complaint
     elif framework == "pytest":
-        report["tests"] = _run_pytest(packages)
+        report["tests"] = _run_pytest(packages, configuration)
     else:
         report["tests"] = _run_unittest()
     os.write(RECORD_DESCRIPTOR, json.dumps(report).encode() + b"\n")
@@ -63,16 +69,66 @@ class _Outcomes:
             print(str(report.longrepr)[-2000:], file=sys.stderr)
 
 
-def _run_pytest(packages: str) -> dict[str, str]:
+def _run_pytest(packages: str, configuration: str) -> dict[str, str]:
     sys.path.append(packages)
     import pytest
 
     outcomes = _Outcomes()
-    options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-c", "/dev/null"]
+    options = ["-q", "--tb=short", "-p", "no:cacheprovider", "--color=no", "--capture=no"]
     # Without the latter it looks through every directory above, which not every jail lets it.
     options += ["--rootdir", os.getcwd(), "--confcutdir", os.getcwd()]
-    pytest.main([*options, "--color=no", "--capture=no", "."], plugins=[outcomes])
+    # Of the task's configuration what asks for plugins is left out, or is of no account: there are none.
+    options += ["-o", "addopts=", "-o", "required_plugins=", "-o", "minversion="]
+    options += ["-W", "ignore::pytest.PytestConfigWarning"]
+    ended = pytest.main([*options, "-c", configuration or "/dev/null", "."], plugins=[outcomes])
+    if configuration and ended == pytest.ExitCode.USAGE_ERROR and not outcomes.tests:
+        pytest.main([*options, "-c", "/dev/null", "."], plugins=[outcomes])
     return outcomes.tests
+
+
+def _outside_packages() -> list[str]:
+    """The dotted names of the test modules that discovery leaves out, as no package's or as no identifier."""
+    names = []
+    for directory, below, files in sorted(os.walk("."), key=lambda found: found[0]):
+        below[:] = [name for name in below if "." not in name]
+        parts = directory.split("/")[1:]
+        parents = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+        bare = [path for path in parents if not os.path.exists(f"{path}/__init__.py")]
+        tests = sorted(name[:-3] for name in files if fnmatch.fnmatchcase(name, UNITTEST_FILES))
+        if tests:
+            for path in bare:
+                _make_package(path)
+        names += [".".join((*parts, name)) for name in tests if bare or not name.isidentifier()]
+    return names
+
+
+def _make_package(path: str) -> None:
+    """Makes a directory importable by its name, even where a package elsewhere has the same one."""
+    name = path.replace("/", ".")
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [os.path.abspath(path)]
+    sys.modules.setdefault(name, module_from_spec(spec))
+
+
+def _load(name: str) -> Any:
+    """A module's tests, or one test that fails as the module did when it was loaded."""
+    import unittest
+
+    try:
+        return unittest.defaultTestLoader.loadTestsFromModule(import_module(name))
+    except BaseException as error:  # noqa: BLE001 - as in discovery, whatever a module raises is its own failure
+        reason = error
+
+    class Module(unittest.TestCase):
+        """Stands for the module."""
+
+        def id(self) -> str:
+            return name
+
+        def runTest(self) -> None:
+            raise reason
+
+    return Module()
 
 
 def _run_unittest() -> dict[str, str]:
@@ -114,7 +170,10 @@ def _run_unittest() -> dict[str, str]:
             if err is not None:
                 self.tests[test.id()] = "failed"
 
-    found = unittest.defaultTestLoader.discover(os.getcwd(), pattern="*test*.py", top_level_dir=os.getcwd())
+    found = unittest.defaultTestLoader.discover(
+        os.getcwd(), pattern=UNITTEST_FILES, top_level_dir=os.getcwd()
+    )
+    found.addTests(map(_load, _outside_packages()))
     result = unittest.TextTestRunner(stream=sys.stderr, resultclass=Result).run(found)
     assert isinstance(result, Result)
     return result.tests

@@ -9,7 +9,9 @@ all of it, so this format is IN_PROCESS.
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +22,7 @@ from sandbox.harness import golang, javascript, jvm, rust
 from sandbox.types import RunResult
 from server.verify.code import observed
 from server.verify.code.findings import PASSED, Finding
+from server.verify.code.unit_test_runner import UNITTEST_FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +32,60 @@ class Framework:
     languages: tuple[str, ...]
     row: str
     solution: str  # where the program goes if the task does not say
+    complaint: Callable[[Mapping[str, str]], str]  # on files that hold no tests
     sources: tuple[str, ...] = ()  # endings of what is compiled or loaded with it; other files are data
-    complaint: Callable[[Mapping[str, str]], str] | None = None  # on files that hold no tests
+
+
+_PYTEST_FILES = ("test_*.py", "*_test.py")
+# Files that may configure pytest, the first that does so decides, and what one that does so has in it.
+_PYTEST_CONFIGURATIONS: Mapping[str, re.Pattern[str]] = {
+    "pytest.ini": re.compile(""),
+    ".pytest.ini": re.compile(""),
+    "pyproject.toml": re.compile(r"^\s*\[tool\.pytest\.ini_options\]", re.MULTILINE),
+    "tox.ini": re.compile(r"^\[pytest\]", re.MULTILINE),
+    "setup.cfg": re.compile(r"^\[tool:pytest\]", re.MULTILINE),
+}
+
+
+def pytest_configuration(files: Mapping[str, str]) -> str:
+    """The file of the task that configures pytest; empty if none does."""
+    for path, sign in _PYTEST_CONFIGURATIONS.items():
+        if path in files and sign.search(files[path]):
+            return path
+    return ""
+
+
+def _pytest_complaint(files: Mapping[str, str]) -> str:
+    """Where the task has a say in what pytest collects, any name may do."""
+    if pytest_configuration(files) or any(PurePosixPath(path).name == "conftest.py" for path in files):
+        return ""
+    if any(_is_named(path, pattern) for path in files for pattern in _PYTEST_FILES):
+        return ""
+    return "no file is named as pytest's tests are: test_*.py or *_test.py"
+
+
+def _unittest_complaint(files: Mapping[str, str]) -> str:
+    named = any(_is_named(path, UNITTEST_FILES) for path in files)
+    return "" if named else f"no file is named as unittest's tests are here: {UNITTEST_FILES}"
+
+
+def _is_named(path: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(PurePosixPath(path).name, pattern)
 
 
 FRAMEWORKS: Mapping[str, Framework] = {
-    "pytest": Framework(("python",), "python", "solution.py"),
-    "unittest": Framework(("python",), "python", "solution.py"),
-    "junit": Framework(("java", "junit"), "junit", "", (".java",), jvm.junit_complaint),
+    "pytest": Framework(("python",), "python", "solution.py", _pytest_complaint),
+    "unittest": Framework(("python",), "python", "solution.py", _unittest_complaint),
+    "junit": Framework(("java", "junit"), "junit", "", jvm.junit_complaint, (".java",)),
     "jest": Framework(
         ("javascript", "jest"),
         "jest",
         "solution.js",
-        (".js", ".cjs", ".mjs", ".jsx", ".json", ".snap"),
         javascript.jest_complaint,
+        (".js", ".cjs", ".mjs", ".jsx", ".json", ".snap"),
     ),
-    "go": Framework(("go", "go_test"), "go", "solution.go", (".go",), golang.go_complaint),
-    "cargo": Framework(("rust",), "rust", "src/lib.rs", (".rs", ".toml"), rust.rust_complaint),
+    "go": Framework(("go", "go_test"), "go", "solution.go", golang.go_complaint, (".go",)),
+    "cargo": Framework(("rust",), "rust", "src/lib.rs", rust.rust_complaint, (".rs", ".toml")),
 }
 _DONE = b"done"
 _MOST_NAMED = 3
@@ -101,9 +141,11 @@ def solution_path(tests: pb.UnitTests) -> str:
     return tests.solution_path or FRAMEWORKS[tests.framework].solution
 
 
-def runner_source(framework: str, solution: str, packages: str) -> str:
+def runner_source(tests: pb.UnitTests, packages: str) -> str:
     """What runs in the jail."""
-    return f"{_runner_text()}\n\nmain({framework!r}, {solution!r}, {packages!r})\n"
+    configuration = pytest_configuration(tests.files) if tests.framework == "pytest" else ""
+    arguments = tests.framework, solution_path(tests), packages, configuration
+    return f"{_runner_text()}\n\nmain{arguments!r}\n"
 
 
 @cache

@@ -7,6 +7,7 @@ field is a path in the request, for example `code.call.cases[2].args`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -15,6 +16,7 @@ from sandbox import languages
 from sandbox.errors import UnknownLanguage
 from sandbox.values import Unsupported, encode
 from server.errors import invalid
+from server.paths import check_places
 from server.verify.code.checkers import CHECKERS, DEFAULT_CHECKER, Checker, Tolerance, make_checker
 from server.verify.code.judge_program import DEFAULT_PROTOCOL, PROTOCOLS
 from server.verify.code.unit_tests import FRAMEWORKS, is_plain_path, solution_path
@@ -26,6 +28,7 @@ SCORINGS: tuple[str, ...] = ("all", "fraction")
 
 # The rules that mean something for typed values: equality, or equality of numbers within a tolerance.
 _VALUE_CHECKERS = ("exact", DEFAULT_CHECKER, "floats")
+_NUMERAL_CHARS = 40  # of a number in a message
 
 
 def validate(task: pb.CodeTask) -> None:
@@ -41,6 +44,24 @@ def validate(task: pb.CodeTask) -> None:
         validate_tests(task, "code")
     elif not task.tests_hash:
         raise invalid("code.tests_hash", "is empty")
+    if test_format == "stdio" and task.checker.WhichOneof("kind") in (None, "name"):
+        _check_output_limit(task)
+
+
+def _check_output_limit(task: pb.CodeTask) -> None:
+    """An output limit of the request's own must leave room for a right output; `floats` may take less."""
+    limit = task.limits.output_bytes
+    if limit <= 0 or task.checker.name == "floats":
+        return
+    for index, case in enumerate(task.stdio.cases):
+        if 4 * len(case.output) > limit and (least := _least_bytes(case.output)) > limit:
+            why = f"{limit} is below the {least} bytes that code.stdio.cases[{index}].output expects"
+            raise invalid("code.limits.output_bytes", why)
+
+
+def _least_bytes(expected: str) -> int:
+    """The fewest bytes that any checker of texts takes for this output."""
+    return len(b" ".join(expected.encode().split()))
 
 
 def _check_arguments_are_seen(language: str) -> None:
@@ -84,8 +105,9 @@ def checker_of(task: pb.CodeTask, test_format: str) -> Checker:
 
 def read_json(text: str, field: str, *, nan: bool = False) -> Any:
     """A JSON value of the kind that a jail can be given; NaN only where `nan` allows it, infinities never."""
+    constant = _only_nan if nan else _refuse_constant
     try:
-        value = json.loads(text, parse_constant=_only_nan if nan else _refuse_constant)
+        value = json.loads(text, parse_constant=constant, parse_float=_finite)
         encode(value)
     except (ValueError, RecursionError, Unsupported) as error:
         raise invalid(field, f"not a JSON value: {error}") from None
@@ -94,6 +116,13 @@ def read_json(text: str, field: str, *, nan: bool = False) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:_NUMERAL_CHARS]} is beyond a double")
+    return value
 
 
 def _only_nan(name: str) -> float:
@@ -140,6 +169,7 @@ def _check_unit_tests(tests: pb.UnitTests, path: str) -> None:
         _check_paths((tests.solution_path,), f"{path}.solution_path")
     if solution_path(tests) in tests.files:
         raise invalid(f"{path}.files", "one of them is where the program goes")
+    check_places((*tests.files, solution_path(tests)), f"{path}.files")
 
 
 def _check_interactive(tests: pb.InteractiveTests, path: str) -> None:
@@ -154,6 +184,7 @@ def _check_judge_program(asked: pb.Program | pb.CheckerProgram, protocol: str, p
     if not 0 <= asked.most_points < float("inf"):
         raise invalid(f"{path}.most_points", "must be a finite number, not negative")
     _check_paths(asked.files, f"{path}.files")
+    check_places(asked.files, f"{path}.files")
 
 
 def _check_paths(paths: Iterable[str], field: str) -> None:

@@ -86,6 +86,38 @@ def test_rust_tests_stand_before_the_program_with_macros_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "lead", "rest"),
+    [
+        ("//! Adds.\n\npub fn f() {}", "//! Adds.\n", "\npub fn f() {}"),
+        ("/*! Adds. */ pub fn f() {}", "/*! Adds. */", " pub fn f() {}"),
+        (
+            "// old\n#![allow(dead_code)]\n/// Adds.\npub fn f() {}",
+            "// old\n#![allow(dead_code)]",
+            "\n/// Adds.",
+        ),
+        ('#![doc = "a ] b"] use x;', '#![doc = "a ] b"]', " use x;"),
+        ("#![forbid(unsafe_code)]\nuse x;", "#![warn(unsafe_code)]", "\nuse x;"),
+        ("/** Adds. */ pub fn f() {}", "", "/** Adds. */"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["cargo", "asserts"])
+def test_what_begins_a_rust_program_begins_its_crate(mode: str, source: str, lead: str, rest: str) -> None:
+    if mode == "cargo":
+        text = rust.rust_unit_tests(program(source, "src/lib.rs")).files["src/lib.rs"]
+    else:
+        asserted = Program("rust", source, Mode.ASSERTS, setup="use y;", tests="fn main() {}")
+        text = rust.rust_asserts(asserted).files["main.rs"]
+    assert text.startswith(lead)
+    assert rest in text[len(lead) :]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("piece", ["/*", "//", " ", "#![a]", '#!["', "//!\n", "/*!*/"])
+def test_no_beginning_of_a_rust_program_is_slow_to_find(piece: str) -> None:
+    rust.rust_unit_tests(program(piece * (200_000 // len(piece)), "src/lib.rs"))
+
+
+@pytest.mark.parametrize(
     ("path", "complaint"),
     [
         ("a.test.js", False),

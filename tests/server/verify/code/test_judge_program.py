@@ -44,6 +44,29 @@ def test_other_exit_codes_are_the_tasks_fault(code: int, protocol: str) -> None:
         program(protocol).read(ended(code), {})
 
 
+@pytest.mark.parametrize(
+    ("code", "stderr"),
+    [
+        (1, b"Traceback (most recent call last):\n  ...\nKeyError: '7'\n"),
+        (1, b'reading\nException in thread "main" java.lang.RuntimeException\n'),
+        (1, b"/box/main.js:1\nnull.x\n\nTypeError: no\n\nNode.js v20.20.2\n"),
+        (1, b"/box/main.rb:1:in `<main>': x (RuntimeError)\n"),
+        (1, b"\nUnhandled Exception:\n[ERROR] FATAL UNHANDLED EXCEPTION: System.Exception\n"),
+        (1, b"lua5.4: /box/main.lua:1: x\nstack traceback:\n\t[C]: in ?\n"),
+        (1, b"main: x\nCallStack (from HasCallStack):\n"),
+        (2, b"panic: index out of range\n\ngoroutine 1 [running]:\n"),
+    ],
+)
+def test_an_exception_that_a_checker_does_not_catch_is_the_tasks_fault(code: int, stderr: bytes) -> None:
+    with pytest.raises(Ungradable, match=f"exit code {code}"):
+        program("testlib").read(ended(code, stderr), {})
+
+
+def test_a_checker_may_speak_of_a_traceback() -> None:
+    found = program("testlib").read(ended(1, b"your Traceback (most recent call last) is wrong"), {})
+    assert found.status == pb.WRONG_ANSWER
+
+
 @pytest.mark.parametrize("outcome", [Outcome.TIME_LIMIT, Outcome.MEMORY_LIMIT, Outcome.WALL_LIMIT])
 def test_limits_are_the_tasks_fault(outcome: Outcome) -> None:
     with pytest.raises(Ungradable, match=outcome.value.replace("_", " ")):

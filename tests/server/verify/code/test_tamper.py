@@ -46,6 +46,16 @@ print(solve(sys.stdin.read().split()))
         ("Module._load = f;", "source_patches_asserts"),
         ("Object.assign(a, { deepEqual() {} });", "source_patches_asserts"),
         ("Object.defineProperty(console, 'assert', { value() {} });", "source_patches_asserts"),
+        ("process.on('unhandledRejection', () => {});", "source_patches_asserts"),
+        ("process.emit = () => true;", "source_patches_asserts"),
+        ("require('node:domain').create().enter();", "source_patches_asserts"),
+        ("ini_set('zend.assertions', '0');", "source_patches_asserts"),
+        ("assert_options(ASSERT_EXCEPTION, 0);", "source_patches_asserts"),
+        ("module Test::Unit::Assertions\nend", "source_patches_asserts"),
+        ("def raise(*a) end", "source_patches_asserts"),
+        ("def assert_equal(a, b)\nend", "source_patches_asserts"),
+        ("BEGIN { *CORE::GLOBAL::die = sub {} }", "source_patches_asserts"),
+        ("*Test::More::ok = sub {};", "source_patches_asserts"),
         ("open('/box/main.py', 'w')", "source_names_runner"),
         ("os.write(4, b'done')", "source_writes_descriptors"),
     ],
@@ -72,6 +82,11 @@ def test_a_program_that_names_its_tests(path: str, source: str) -> None:
 @pytest.mark.parametrize("path", ["helpers.py", "data/words.json", "src/lib.rs"])
 def test_what_holds_no_tests_may_be_named(path: str) -> None:
     assert names_of_tests([path]) == ()
+
+
+@pytest.mark.parametrize("source", ["def assert_valid(board):\n    pass", "def f():\n    raise ValueError"])
+def test_assertions_of_a_programs_own_are_no_sign(source: str) -> None:
+    assert flags_of_source(source, ()) == []
 
 
 def test_an_honest_program_has_no_flags() -> None:

@@ -10,7 +10,10 @@ from protos.reward.v1 import reward_pb2 as pb
 from sandbox.types import Limits, Mode, Outcome
 from server.errors import RequestError
 from server.verify.code import pytest_copy
-from server.verify.code.unit_tests import FRAMEWORKS
+from server.verify.code.checkers import make_checker
+from server.verify.code.findings import Ungradable
+from server.verify.code.plan import make_plan
+from server.verify.code.unit_tests import FRAMEWORKS, pytest_configuration
 from server.verify.code.verifier import CodeVerifier
 from tests.server.verify.code.scripted import Row, ScriptedSandbox, ran
 
@@ -83,12 +86,49 @@ async def test_a_framework_gets_the_program_among_its_files(framework: str) -> N
     assert dict(program.files) == FILES[framework]
 
 
-@pytest.mark.parametrize("framework", FILES)
+@pytest.mark.parametrize("framework", [*FILES, "unittest"])
 async def test_files_without_tests_are_the_tasks_fault(framework: str) -> None:
     sandbox = Sandbox([])
-    verdict = await judge(sandbox, framework, files={"notes.txt": "none"})
+    verdict = await judge(sandbox, framework, files={"notes.txt": "none", "f_spec.py": "def test_f(): pass"})
     assert (verdict.status, verdict.HasField("reward")) == (pb.UNGRADABLE, False)
     assert not sandbox.programs
+
+
+@pytest.mark.parametrize(
+    ("framework", "path", "complaint"),
+    [
+        ("pytest", "a/test_f.py", False),
+        ("pytest", "f_test.py", False),
+        ("pytest", "conftest.py", False),
+        ("pytest", "pytest.ini", False),
+        ("pytest", "f_spec.py", True),
+        ("unittest", "a/my_tests.py", False),
+        ("unittest", "f_spec.py", True),
+    ],
+)
+def test_python_files_that_no_framework_would_run_are_named(
+    framework: str, path: str, complaint: bool
+) -> None:
+    assert bool(FRAMEWORKS[framework].complaint({"f.py": "", path: ""})) == complaint
+
+
+def test_a_task_without_files_that_pytest_collects_cannot_be_judged() -> None:
+    tests = pb.UnitTests(framework="pytest", files={"f_spec.py": "def test_f(): pass"})
+    with pytest.raises(Ungradable, match=r"test_\*\.py"):
+        make_plan("python", pb.CodeTask(unit_test=tests), make_checker("tokens"))
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"pyproject.toml": "[tool.pytest.ini_options]"}, "pyproject.toml"),
+        ({"pyproject.toml": "[project]", "setup.cfg": "[tool:pytest]"}, "setup.cfg"),
+        ({"tox.ini": "[pytest]", "pytest.ini": ""}, "pytest.ini"),
+        ({"tox.ini": "[tox]", "a/pytest.ini": ""}, ""),
+    ],
+)
+def test_what_configures_pytest(files: dict[str, str], found: str) -> None:
+    assert pytest_configuration(files) == found
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ def call(args: str, expected: str = "1", function: str = "f") -> dict[str, Any]:
 
 
 STDIO = {"stdio": pb.StdioTests(cases=[pb.StdioCase()])}
+LONG = {"stdio": pb.StdioTests(cases=[pb.StdioCase(output="1  " * 100)])}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,8 @@ STDIO = {"stdio": pb.StdioTests(cases=[pb.StdioCase()])}
         {"tests_hash": "sha256:00"},
         {**STDIO, "checker": pb.Checker(name="lines"), "scoring": "fraction"},
         {**STDIO, "checker": pb.Checker(floats=pb.FloatTolerance(abs=0))},
+        {**LONG, "limits": pb.Limits(output_bytes=199)},
+        {**LONG, "limits": pb.Limits(output_bytes=20), "checker": pb.Checker(name="floats")},
     ],
 )
 def test_takes(task: dict[str, Any]) -> None:
@@ -47,6 +50,9 @@ def test_takes(task: dict[str, Any]) -> None:
         (call("[" + "9" * 5000 + "]"), "code.call.cases[1].args"),
         (call("[]", expected=""), "code.call.cases[1].expected"),
         (call("[]", expected="-Infinity"), "code.call.cases[1].expected"),
+        (call("[]", expected="[1e999]"), "code.call.cases[1].expected"),
+        (call("[-1e999]"), "code.call.cases[1].args"),
+        ({**LONG, "limits": pb.Limits(output_bytes=198)}, "code.limits.output_bytes"),
         (call("[]", function=""), "code.call.function"),
         (call("[]", function="a b"), "code.call.function"),
         (call("[]", function="\u00e9"), "code.call.function"),
