@@ -15,6 +15,7 @@ from server.verify.math.tree import MAX_POWER_OF_TEN, Number
 
 MAX_CHARACTERS = 1000  # int() of longer digit strings costs quadratic time
 ROUNDED_PLACES = 6  # a decimal this long may stand for a value that has no end
+ROUNDED_DIGITS = 3  # which are not all zeros: 0.000000 is no rounded value
 
 _DECIMAL = r"(?:(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+(?![\d/])|\d+)(?:\.\d*)?|\.\d+)"
 _ARGUMENT = rf"(?:\{{\s*[+-]?\s*{_DECIMAL}\s*\}}|\d)"
@@ -151,8 +152,14 @@ def equal_numbers(one: Number, other: Number) -> str | None:
     return "rounded decimal" if _rounds(one, other) or _rounds(other, one) else None
 
 
+def may_be_rounded(decimal: Number) -> bool:
+    """Whether a decimal has the places and the significant digits to stand for a value without an end."""
+    least = Fraction(10 ** (ROUNDED_DIGITS - 1), 10**decimal.places)
+    return decimal.places >= ROUNDED_PLACES and abs(decimal.value) >= least
+
+
 def _rounds(decimal: Number, endless: Number) -> bool:
     """Whether a long decimal is the other value, which has no end, rounded or cut off at its last place."""
-    if decimal.places < ROUNDED_PLACES or endless.terminates:
+    if not may_be_rounded(decimal) or endless.terminates:
         return False
     return abs(decimal.value - endless.value) < Fraction(1, 10**decimal.places)

@@ -584,6 +584,16 @@ def sign_of_ratio(one: Node, other: Node) -> int:
         raise Undefined from None
 
 
+def approximately(constant: Node) -> Fraction | None:
+    """The value of an expression without variables to 20 digits and more; None where it is not known."""
+    field = Decimals()
+    try:
+        value = value_of(constant, field)
+    except (Undefined, DecimalException):
+        return None
+    return Fraction(value) if abs(value) * Decimal("1e20") > field.largest * Decimal("1e-20") else None
+
+
 def _compare_decimals(one: Node, other: Node) -> bool | None:
     field = Decimals()
     left, right = value_of(one, field), value_of(other, field)

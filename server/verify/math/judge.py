@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal, Protocol
 
 from server.verify.math.intervals import interval_of
-from server.verify.math.latex import compact
+from server.verify.math.latex import compact, normalise
 from server.verify.math.policy import DEFAULT, Policy, refusal, within_tolerance
 from server.verify.math.reading import (
     as_list,
@@ -23,6 +24,7 @@ from server.verify.math.reading import (
     last_sides,
     quotient,
     read,
+    read_part,
     read_scalar,
     renamed,
     with_decimal_comma,
@@ -80,6 +82,9 @@ class Algebra(Protocol):
     def is_constant(self, answer: Answer) -> bool:
         """Whether `answer` can be read and has no variable."""
 
+    def approximately(self, constant: Answer) -> Fraction | None:
+        """Its value to 20 digits and more, None where that is no real number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -106,8 +111,19 @@ def preferred(judgements: Sequence[Judgement]) -> Judgement:
 
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
+_HAS_VALUE = re.compile(r"[\d<>=]")
+_GROUP = r"(\{(?:[^{}]|\{[^{}]*\})*\}|[^\s,;(){}\\]+)"
+_MODULUS = re.compile(rf"\\mod\s*{_GROUP}(?=[\s)]*(?:$|,|;|\\text))")
 _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*\)?")
 _COORDINATES, _COEFFICIENTS = frozenset("xyz"), frozenset("abcd")
+_WORD = re.compile(
+    r"[^\W_']+(?:'[^\W_']*)*|(?<!\d)\.(?=\d)|(?<=\d)[.:](?=\d)|\)(?=\s*[\^*/])|(?<=\d)!|[-+*<>=/^\[\]]"
+)
+# Signs that only join or part words, as in `well-known`, `3-year-old`, `yes - no` and `and/or`.
+_JOINT = re.compile(
+    r"(?<=[^\W\d_]{2})-(?=\w)|(?<=\w)-(?=[^\W\d_]{2})"
+    r"|(?<=[^\W\d_]{2})(?:\s+-\s+|\s*/\s*|\s*-\s*$)(?=[^\W\d_]{2}|$)|(?<=[^\W\d_])\.(?=\d)"
+)
 _ARTICLE = re.compile(r"^(?:an?|the) (?!and )(?=[a-z]{2})| and(?= )")
 _HOURS, _MINUTES = re.compile(r"[01]?\d|2[0-4]"), re.compile(r"[0-5]\d")
 
@@ -175,13 +191,20 @@ def _judge_read(gold: Answer, answer: Answer, algebra: Algebra) -> tuple[Status,
     if isinstance(gold, TooComplex):
         return "unreadable_gold", f"too_complex: {gold.fault}"
     if isinstance(gold, Choice) or (isinstance(gold, Text) and not gold.prose):
-        return ("correct" if words(gold.text) == words(answer.text) else "incorrect"), "text"
+        if not words(gold.text):
+            return "unreadable_gold", "the gold is a text without words"
+        return ("correct" if _same_words(gold, answer) else "incorrect"), "text"
+    if _TEXT.fullmatch(gold.text) and _same_words(gold, answer):
+        return "correct", "text"
     try:
         return _judge_mathematics(gold, answer, algebra)
     except UnreadableGold as why:
         # A gold that cannot be read still accepts its own words.
-        same = words(gold.text) != "" and words(gold.text) == words(answer.text)
-        return ("correct", "text") if same else ("unreadable_gold", str(why))
+        return ("correct", "text") if _same_words(gold, answer) else ("unreadable_gold", str(why))
+
+
+def _same_words(gold: Answer, answer: Answer) -> bool:
+    return words(gold.text) != "" and words(gold.text) == words(answer.text)
 
 
 def _judge_mathematics(gold: Answer, answer: Answer, algebra: Algebra) -> tuple[Status, str]:
@@ -194,7 +217,8 @@ def _judge_mathematics(gold: Answer, answer: Answer, algebra: Algebra) -> tuple[
         rule = f"too_complex: {answer.fault}"
     else:
         try:
-            if equal_by := _match(gold, _as_mathematics(answer), algebra):
+            answer = _as_mathematics(answer)
+            if _moduli_agree(gold, answer, algebra) and (equal_by := _match(gold, answer, algebra)):
                 return "correct", equal_by
         except UnreadableAnswer as why:
             status, rule = "unreadable_answer", str(why)
@@ -203,11 +227,31 @@ def _judge_mathematics(gold: Answer, answer: Answer, algebra: Algebra) -> tuple[
 
 
 def _as_mathematics(answer: Answer) -> Answer:
-    """Words beside a gold that has none may still be a product of letters, and `\\text{e}` a letter."""
+    """Words beside a gold that has none may still be a product of letters, and `\\text{e}` a letter.
+
+    `\\text{x > 5}` is what it says, too.
+    """
     if not isinstance(answer, Text | Choice):
         return answer
-    letter = _TEXT.sub(r"\1", answer.text).strip()
-    return read_scalar(letter if len(letter) == 1 else answer.text)
+    plain = _TEXT.sub(r"\1", answer.text).strip()
+    if len(plain) == 1:
+        return read_scalar(plain)
+    return read_part(plain) if plain != answer.text and _HAS_VALUE.search(plain) else read_scalar(answer.text)
+
+
+def _moduli_agree(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
+    """Whether a congruence, as a gold, is not answered by one to another modulus, or by an equation."""
+    if r"\mod" not in gold.text:
+        return True  # a remainder in the answer is judged as any operator that is left standing
+    of_gold, of_answer = _MODULUS.findall(gold.text), _MODULUS.findall(answer.text)
+    if not of_answer:
+        return not (r"\equiv" in gold.text and (around(answer).name or _has_equals(around(answer).value)))
+    if not of_gold:
+        return True
+    pairs = zip(of_gold, of_answer, strict=False)
+    return len(of_gold) == len(of_answer) and all(
+        algebra.equal(read_scalar(normalise(one)), read_scalar(normalise(other))) for one, other in pairs
+    )
 
 
 def _check_gold(gold: Answer, algebra: Algebra) -> None:
@@ -225,13 +269,13 @@ def _check_gold(gold: Answer, algebra: Algebra) -> None:
 
 
 def words(text: str) -> str:
-    """A text's words in lower case, without markup, article and "and"; a choice `(C)` is its letter."""
+    """A text's words and signs in lower case, without markup, article and "and"; `(C)` is its letter."""
     plain = _TEXT.sub(r" \1 ", text).strip()
     if choice := _CHOICE.fullmatch(plain):
         return choice.group(1).lower()
     if "\\" in plain:
         return ""
-    return _ARTICLE.sub("", " ".join(re.findall(r"[a-z0-9']+", plain.lower())))
+    return _ARTICLE.sub("", " ".join(_WORD.findall(_JOINT.sub(" ", plain.lower()))))
 
 
 # --- values and relations ------------------------------------------------------------------------
@@ -298,6 +342,10 @@ def _match_percent(gold: Quantity, answer: Quantity, algebra: Algebra) -> str | 
 
 def _match_relations(gold: Quantity, answer: Quantity, algebra: Algebra) -> str | None:
     """`y = 2x` is a value with a name or an equation, as need be."""
+    if _is_rounded(gold):
+        return _match(_before_rounding(gold), answer, algebra)
+    if _is_rounded(answer):
+        return _match_rounded(gold, answer, algebra)
     gold_whole, answer_whole = as_relation(gold), as_relation(answer)
     if not isinstance(gold.value, Relation):
         if isinstance(gold.value, Tuple | Union) and not _has_equals(answer.value):
@@ -309,6 +357,41 @@ def _match_relations(gold: Quantity, answer: Quantity, algebra: Algebra) -> str 
     if isinstance(answer_whole, Relation):
         return algebra.related(gold_whole, answer_whole)
     return algebra.related(gold.value, answer.value) if isinstance(answer.value, Tuple | Union) else None
+
+
+def _is_rounded(side: Quantity) -> bool:
+    r"""Whether it is `\frac{\pi}{4} \approx 0.785` or the like."""
+    return isinstance(side.value, Relation) and r"\approx" in side.value.signs
+
+
+def _before_rounding(side: Quantity) -> Answer:
+    return read_part(side.text.partition(r"\approx")[0].strip())
+
+
+def _match_rounded(gold: Quantity, answer: Quantity, algebra: Algebra) -> str | None:
+    """An exact value that is followed by its decimal: either may be the gold, and both must agree."""
+    exact = _before_rounding(answer)
+    value = around(exact).value
+    value = value.sides[-1] if isinstance(value, Relation) else value
+    rounded = [read_part(part.strip()) for part in answer.value.text.split(r"\approx")[1:]]
+    if rule := _match(gold, exact, algebra):
+        return rule if all(_is_near(value, part, algebra, Fraction(1, 100)) for part in rounded) else None
+    if not (isinstance(gold.value, Number) and gold.value.places):
+        return None
+    near = all(_is_near(value, part, algebra) for part in rounded)
+    return _match(gold, rounded[-1], algebra) if near else None
+
+
+def _is_near(value: Answer, rounded: Answer, algebra: Algebra, share: Fraction = Fraction(0)) -> bool:
+    """Whether a number is a constant as it is rounded or cut off, or parted from it by less than a share."""
+    number = around(rounded).value
+    if not algebra.is_constant(value):
+        return True
+    about = algebra.approximately(value)
+    if about is None or not isinstance(number, Number):
+        return False
+    difference = abs(about - number.value)
+    return bool(difference < Fraction(1, 10**number.places) or difference < share * abs(about))
 
 
 def _has_equals(answer: Answer) -> bool:
@@ -357,18 +440,19 @@ def _in_one_form(gold: Answer, answer: Answer) -> tuple[Answer, Answer]:
         return as_matrix(gold), as_matrix(answer)
     if isinstance(gold, Scalar) and isinstance(answer, Ratio):
         return gold, quotient(answer)
-    if isinstance(gold, Scalar) != isinstance(answer, Scalar):
-        gold, answer = _single(gold), _single(answer)
+    if isinstance(gold, SetOf) != isinstance(answer, SetOf):
+        gold, answer = _single(gold, beside=answer), _single(answer, beside=gold)
     if isinstance(gold, Ratio) and isinstance(answer, Scalar) and not _may_be_a_time(gold):
         return quotient(gold), answer
     return gold, answer
 
 
-def _single(answer: Answer) -> Answer:
-    """The element of a set of one; any other answer as it is."""
-    if isinstance(answer, SetOf) and len(answer.elements) == 1:
-        return around(answer.elements[0]).value
-    return answer
+def _single(answer: Answer, beside: Answer) -> Answer:
+    """The element of a set of one, beside a value, a point or a matrix; any other answer as it is."""
+    if not isinstance(answer, SetOf) or len(answer.elements) != 1:
+        return answer
+    is_point = isinstance(beside, Tuple) and beside.brackets == "()"
+    return around(answer.elements[0]).value if is_point or isinstance(beside, Scalar | Matrix) else answer
 
 
 def _may_be_a_time(ratio: Ratio) -> bool:

@@ -7,6 +7,7 @@ The same rules as in a worker (`judge`), with an algebra that knows numbers and 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from server.verify.math import identities
 from server.verify.math.exact import ROUNDED_PLACES, equal_numbers
@@ -20,7 +21,7 @@ from server.verify.math.tree import Answer, Expression, Infinity, Number, Relati
 MAX_CHARACTERS = 2000
 NOT_READ = re.compile(  # by no computer algebra either
     r"\\[lc]?dots|\.\.|:|\\(?:forall|exists|text|underline|overline|boxed|cases)"
-    r"|[\"'?_\\]\s*$|(?<![_^.\d])\d+ \d"
+    r"|[\"?_\\]\s*$|(?<![a-zA-Z'])'+\s*$|(?<![_^.\d])\d+ \d"
 )
 _SIGNS = {
     "=": "", "<": "<", r"\lt": "<", ">": ">", r"\gt": ">",
@@ -93,6 +94,13 @@ class QuickAlgebra:
     def is_constant(self, answer: Answer) -> bool:
         """Whether `answer` has no variable."""
         return isinstance(answer, Infinity) or _node_of(answer).is_constant
+
+    def approximately(self, constant: Answer) -> Fraction | None:
+        """The value of `constant` to 20 digits and more."""
+        value = identities.approximately(_node_of(constant))
+        if value is None:
+            raise NeedsAlgebra
+        return value
 
 
 def _equal_nodes(left: Node, right: Node) -> str | None:

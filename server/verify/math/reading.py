@@ -36,6 +36,7 @@ from server.verify.math.tree import (
     TooComplex,
     Tuple,
     Union,
+    around,
 )
 from server.verify.math.units import Annotated, annotated, split_name
 
@@ -43,7 +44,8 @@ MAX_RAW_CHARACTERS = 10_000  # as written, before any rewriting
 MAX_PARENTHESES = 4  # redundant pairs that are taken off
 CACHED = 256  # readings kept: a group's rollouts share their gold
 
-_RELATION = re.compile(r"(?<![<>!:])=|<=?|>=?|\\(?:le|ge|ne|lt|gt)(?![a-zA-Z])")
+_RELATION = re.compile(r"(?<![<>!:])=|<=?|>=?|\\(?:le|ge|ne|lt|gt|approx)(?![a-zA-Z])")
+_IDENTICAL = re.compile(r"\\equiv(?![a-zA-Z])\s*")
 _LOGARITHM = re.compile(r"(?:\\|(?<![a-zA-Z]))log(?![a-zA-Z]|\s*_)")
 _J = re.compile(r"(?<![a-zA-Z\\])j(?![a-zA-Z])")
 
@@ -76,8 +78,13 @@ _NUMERAL_WORDS = (
 _NUMERALS = {word: value for value, word in enumerate(_NUMERAL_WORDS.split())}
 _WORDED = re.compile(r"(?:\\text\s*\{\s*)?[A-Za-z][a-z]{2,8}\s*\}?")
 _TO = re.compile(r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|\bto\b)\s*(?=\d)")
-_NAMES_A_SET = re.compile(r"solution|[Rr]eal|set")
-_STYLE, _WORDS = re.compile(r"\\text(?![a-zA-Z])"), re.compile(r"[a-z]+|[^a-z\s{}]")
+_NAMES_A_SET = re.compile(r"solution|real|set", re.IGNORECASE)
+_STYLE, _WORDS = re.compile(r"\\text(?![a-zA-Z])"), re.compile(r"[a-z]+|[^a-z\s{}.,!]")
+_VALUE_IN_TEXT = re.compile(r"\\text\s*\{(?=[^{}]*\d)((?:[^{}\\]|\\%|\\\$)*)\}")
+_BUILDER = re.compile(
+    r"\\\{\s*(?P<name>[a-zA-Z])(?:\s*\\in\s*\\mathbb\s*\{?\s*R\s*\}?)?\s*(?::|\||\\mid(?![a-zA-Z]))"
+    r"(?P<condition>[^:|]+)\\\}"
+)
 _SET = re.compile(r"\\(?:emptyset|mathbb|R(?![a-zA-Z])|\{\s*\\\})")
 _WITHOUT = re.compile(r"(?P<whole>.+?)\s*(?:\\setminus|\\backslash|-)\s*\\\{(?P<points>.+)\\\}", re.DOTALL)
 _DECIMAL_COMMA = re.compile(r"(?P<whole>[-+]?\d+),(?P<places>\d+)")
@@ -96,7 +103,9 @@ def read(text: str, policy: Policy = DEFAULT) -> Answer:
 
 
 def _respelled(text: str) -> str:
-    """`3 to 4` as `3:4`, and `]1, 2[` as `(1, 2)`."""
+    """`3 to 4` as `3:4`, `]1, 2[` as `(1, 2)`, and `f \\equiv 0`, which has no modulus, as `f = 0`."""
+    if r"\equiv" in text and r"\mod" not in text:
+        text = _IDENTICAL.sub("= ", text)
     if "to" in text:
         text = _TO.sub(":", text)
     return regions.without_turned_brackets(text) if "]" in text or text[-1:] == "[" else text
@@ -119,7 +128,7 @@ def _read_words(text: str) -> Answer | None:
         return None
     if _CAPITAL.fullmatch(text):
         return Choice(text)
-    if number := _number_in_words(text):
+    if number := _number_in_words(text) or _value_in_text(text):
         return number
     if _TEXT_ONLY.fullmatch(text) or _WORD.fullmatch(text):
         return _set_in_words(text) or Text(text)
@@ -135,6 +144,16 @@ def _number_in_words(text: str) -> Number | Infinity | None:
     if word in _NUMERALS:
         return Number(text, Fraction(_NUMERALS[word]), "integer")
     return Infinity(r"\infty", negative=False) if word == "infinity" else None
+
+
+def _value_in_text(text: str) -> Answer | None:
+    r"""`\text{5 apples}` and `\text{(3, 4)}`, which say nothing but numbers and what stands around them."""
+    found = _VALUE_IN_TEXT.fullmatch(text)
+    if found is None:
+        return None
+    value = around(read_part(found.group(1).strip()))
+    parts = value.value.elements if isinstance(value.value, Tuple) else (value.value,)
+    return replace(value, text=text) if all(isinstance(part, Number) for part in parts) else None
 
 
 def _set_in_words(text: str) -> Answer | None:
@@ -218,12 +237,21 @@ def _read_set(text: str) -> Answer | None:
 
 def _read_bracketed(text: str) -> SetOf | Tuple | None:
     """A set, tuple or interval, if its first and last bracket are a pair around all of it."""
+    if described := _described(text):
+        return described
     if text.startswith(r"\{") and text.endswith(r"\}") and is_balanced_group(text, 0):
         return SetOf(text, _read_elements(text[2:-2]))
     if text[:1] not in {"(", "["} or text[-1:] not in {")", "]"} or not is_balanced_group(text, 0):
         return None
     elements = _read_elements(text[1:-1])
     return Tuple(text, elements, text[0] + text[-1]) if len(elements) > 1 else None
+
+
+def _described(text: str) -> Tuple | None:
+    r"""`\{x \mid x > 3\}` as the interval, if one inequality says which."""
+    found = _BUILDER.fullmatch(text)
+    relation = _read_relation(found["condition"].strip()) if found else None
+    return regions.interval_named(relation, found["name"]) if found and relation else None
 
 
 def _read_matrix(text: str) -> Answer | None:
@@ -333,15 +361,20 @@ def with_decimal_comma(answer: Answer, other: Answer) -> Answer:
 
 
 def last_sides(gold: Answer, answer: Answer) -> tuple[Answer, Answer]:
-    """Chains of equations as their last sides; an equation of two stays one beside another."""
+    """Chains of equations as their last exact sides; an equation of two stays one beside another."""
     gold = _last_side(gold, least=3)
     return gold, _last_side(answer, least=3 if isinstance(gold, Relation) else 2)
 
 
 def _last_side(answer: Answer, least: int) -> Answer:
     whole = as_relation(answer)
-    chained = isinstance(whole, Relation) and whole.kind == "equation" and len(whole.sides) >= least
-    return whole.sides[-1] if isinstance(whole, Relation) and chained else answer
+    if not isinstance(whole, Relation):
+        return answer
+    is_rounded = r"\approx" in whole.signs
+    exact = whole.signs[: whole.signs.index(r"\approx")] if is_rounded else whole.signs
+    if not set(exact) <= {"="} or (len(whole.sides) < least and not is_rounded):
+        return answer
+    return whole.sides[min(len(exact), len(whole.sides) - 1)]  # a sum has a sign of its own below it
 
 
 def renamed(answer: Answer, gold: Answer) -> Answer:

@@ -52,6 +52,12 @@ def set_named(words: str) -> Answer | None:
     return SetOf(r"\emptyset", ()) if _NONE.fullmatch(words) else None
 
 
+def interval_named(relation: Relation, variable: str) -> Tuple | None:
+    """The interval in which an inequality holds a variable, if it is of that one."""
+    found = interval_of(relation)
+    return _written(found) if found and found.variable == variable else None
+
+
 def without_points(whole: Answer, points: Sequence[Answer]) -> Answer | None:
     """An interval without some numbers inside it, as a union; None if they are no numbers inside it."""
     found = interval_of(whole)
@@ -136,7 +142,7 @@ def _union(parts: Sequence[Interval]) -> Answer:
     return Union(r" \cup ".join(part.text for part in elements), elements)
 
 
-def _written(interval: Interval) -> Answer:
+def _written(interval: Interval) -> Tuple:
     brackets = ("(" if interval.without_low else "[") + (")" if interval.without_high else "]")
     text = f"{brackets[0]}{interval.low.text}, {interval.high.text}{brackets[1]}"
     return Tuple(text, (interval.low, interval.high), brackets)

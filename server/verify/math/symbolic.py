@@ -14,14 +14,20 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 import sympy
-from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, latex2sympy, normalize_latex
+from latex2sympy2_extended.latex2sympy2 import (
+    ConversionConfig,
+    NormalizationConfig,
+    _Latex2Sympy,
+    normalize_latex,
+)
 from math_verify import verify
 
-from server.verify.math.exact import ROUNDED_PLACES
+from server.verify.math.exact import may_be_rounded
 from server.verify.math.judge import UnreadableAnswer, UnreadableGold
 from server.verify.math.quick import NOT_READ, QUICK, NeedsAlgebra
 from server.verify.math.tree import Answer, Number, Scalar
@@ -38,7 +44,35 @@ MAX_SOLVED_EXPONENT = 6  # equations of a higher degree are compared, but never 
 _BARE_FUNCTION = re.compile(r"(?<![\\a-zA-Z])(sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|pi|infty)(?![a-zA-Z])")
 _SIDE = re.compile(r"\^([+-])(?=\})")  # of a limit
 _ROOT = re.compile(r"\\sqrt\s*\(([^()]*)\)")
+_FUNCTION = r"\\(?:sin|cos|tan|cot|sec|csc|ln|log)(?:_(?:\w|\{[^{}]*\}))?(?:\s*\^\s*(?:\d|\{-?\d\}))?"
+_SHORT = (
+    r"\d+(?:\.\d+)?(?:\s*\^\\circ)?|(?:\d+(?:\.\d+)?)?[a-zA-Z](?!\s*/\s*\d)|\\frac\{[^{}]*\}\{[^{}]*\}"
+    r"|\\(?:theta|alpha|beta|phi)(?=\s*(?:\\cdot|\\times|/\s*\\))"
+)
+_TURN = r"\s*(?:\d*\s*\\pi|\\frac\s*\{?\d*\s*\\pi)"  # \cos 2\cdot\pi/3 is of one angle
+_ARGUMENT = re.compile(rf"({_FUNCTION})\s*({_SHORT})\s*(?=(?:\\cdot(?![a-z])|\\times|\*|/)(?!{_TURN}))")
+# What the grammar takes for a mixed number, an argument or the end of the text, and is a product.
+_PRODUCTS = (
+    re.compile(r"(?<=[\d})\]!])\s*(?=\\binom)"),
+    re.compile(r"(?<=\))\s*(?=[\d(])"),
+    re.compile(r"(?<=\\pi)\s*(?=\()"),
+)
+_BINOMIAL = re.compile(r"(\\binom\s*\{[^{}]*\}\s*\{[^{}]*\})\s*(?=[\d(]|\\frac)")
+_TIMES_NUMBER = re.compile(r"(?<![\w^_.\\])(\d+(?:\.\d+)?)\s*(?=\(\s*-?\d)")
+_PRIMED = re.compile(r"([a-zA-Z])(?:_(\w|\{\w+\}))?('+)(?:_(\w|\{\w+\}))?")
 _REAL, _IMAGINARY = sympy.Symbol("i", real=True), sympy.Symbol("i")
+
+
+class _Converter(_Latex2Sympy):  # type: ignore[misc]  # has no types
+    """math-verify's parser with exact decimals, in which `N` is not `n`."""
+
+    def __init__(self) -> None:
+        super().__init__(is_real=True, convert_degrees=True, config=ConversionConfig(lowercase_symbols=False))
+
+    def parse_number(self, text: str) -> Any:
+        """A decimal as the fraction that it is: a Float has 15 digits, too few to be compared."""
+        exact = "e" not in text.lower()  # 1e99999 would be too long a number
+        return sympy.Rational(text.replace(",", "")) if exact else super().parse_number(text)
 
 
 class SymbolicAlgebra:
@@ -60,7 +94,7 @@ class SymbolicAlgebra:
         right = _read_answer(answer)
         if self._evaluates and isinstance(left, sympy.Basic) and isinstance(right, sympy.Basic):
             left, right = _evaluated(left), _evaluated(right)
-        places = [side.places for side in (gold, answer) if isinstance(side, Number)]
+        places = [side.places for side in (gold, answer) if isinstance(side, Number) and may_be_rounded(side)]
         return _equal_expressions(left, right, max(places, default=0))
 
     def related(self, gold: Answer, answer: Answer) -> str | None:
@@ -88,6 +122,13 @@ class SymbolicAlgebra:
             return True
         parsed = parse(answer.text)
         return isinstance(parsed, sympy.Basic) and not parsed.free_symbols
+
+    def approximately(self, constant: Answer) -> Fraction | None:
+        """The value of `constant` to 20 digits and more, None where that is no real number."""
+        with suppress(NeedsAlgebra):
+            return QUICK.approximately(constant)
+        value = _value_at(parse(constant.text), {})
+        return Fraction(str(value)) if value is not None and value.is_real else None
 
 
 def _evaluated(expression: Any) -> Any:
@@ -124,11 +165,11 @@ def parse(text: str) -> Any:
     """The sympy object that all of the normalised `text` is, or None."""
     if not text or NOT_READ.search(text):
         return None
-    prepared = _ROOT.sub(r"\\sqrt{\1}", _BARE_FUNCTION.sub(r"\\\1 ", text))
-    prepared = _SIDE.sub(r"^{\1}", prepared)
+    prepared = _prepared(text)
+    if "'" in prepared:
+        return None  # the grammar would drop it
     try:
-        normalised = normalize_latex(prepared, config=_CONFIG)
-        parsed = latex2sympy(normalised, is_real=True, convert_degrees=True, normalization_config=None)
+        parsed = _Converter().parse(normalize_latex(prepared, config=_CONFIG))
     except MemoryError:
         raise  # a budget was used up: nothing is known of the text
     except Exception:  # noqa: BLE001 - the grammar raises bare Exception, sympy anything: all mean "not read"
@@ -140,6 +181,23 @@ def parse(text: str) -> Any:
     return parsed
 
 
+def _prepared(text: str) -> str:
+    """The normalised text in the words of the grammar, with products and arguments as they are meant."""
+    text = _ROOT.sub(r"\\sqrt{\1}", _BARE_FUNCTION.sub(r"\\\1 ", text))
+    text = _SIDE.sub(r"^{\1}", text)
+    text = _ARGUMENT.sub(r"\1(\2)", text)
+    for product in _PRODUCTS:
+        text = product.sub(r"\\cdot ", text)
+    text = _TIMES_NUMBER.sub(r"\1\\cdot ", _BINOMIAL.sub(r"\1\\cdot ", text))
+    return _PRIMED.sub(_without_primes, text)
+
+
+def _without_primes(found: re.Match[str]) -> str:
+    """`f''_1` as a letter of its own, which the grammar tells from `f_1`."""
+    letter, before, primes, behind = found.groups(default="")
+    return f"{letter}_{{{(before + behind).strip('{}')}{'p' * len(primes)}rime}}"
+
+
 def _with_real_roots(expression: sympy.Expr) -> sympy.Expr:
     """`expression` with each odd root of a negative number as the real one: the cube root of -8 is -2."""
     return expression.replace(
@@ -149,7 +207,7 @@ def _with_real_roots(expression: sympy.Expr) -> sympy.Expr:
 
 
 def _equal_expressions(gold: Any, answer: Any, places: int) -> str | None:
-    """`places` are those of the decimal that one side is, if one is."""
+    """`places` are those of the decimal that one side is, if one is that may have been rounded; else 0."""
     gold, answer = _without_remainders(gold), _without_remainders(answer)
     if isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr):
         if not gold.free_symbols and not answer.free_symbols:
@@ -188,9 +246,14 @@ def _equal_constants(gold: sympy.Expr, answer: sympy.Expr, places: int) -> str |
     difference = abs(left - right)
     if _close(left, right):
         return f"equal to {DIGITS - 5} digits"
-    if places >= ROUNDED_PLACES and difference < sympy.Float(10) ** -places:
+    if places and not _both_end(gold, answer) and difference < sympy.Float(10) ** -places:
         return "rounded decimal"
     return "symbolic" if min(abs(left), abs(right)) == 0 and sympy.simplify(gold - answer) == 0 else None
+
+
+def _both_end(gold: sympy.Expr, answer: sympy.Expr) -> bool:
+    """Whether the decimal expansions of two numbers have an end."""
+    return all(side.is_Rational and set(sympy.primefactors(side.q)) <= {2, 5} for side in (gold, answer))
 
 
 def _differ_somewhere(gold: sympy.Expr, answer: sympy.Expr) -> bool:

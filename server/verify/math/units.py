@@ -59,15 +59,16 @@ _NEUTRAL = frozenset({"unit", "units", "square", "sq", "cubic", "cu", "per", "of
 _ONLY_IN_TEXT = frozenset({"m", "s", "h", "g", "l", "L", "N", "in", "of"})
 
 _VARIABLE = r"(?:\\[a-zA-Z]+|[a-zA-Z])(?:_(?:\{\w+\}|\w))?'*"
+_VALUE_OF = r"(?![ei])[a-zA-Z]'*\(\s*-?\d+(?:\s*,\s*-?\d+)*\s*\)"  # f(3)
 _GEOMETRIC = r"(?:[A-Z]{2,4}|[A-Z]_(?:\{\w+\}|\w)|[A-Z])"
 _MEASURE = (
     rf"(?:\|\s*{_GEOMETRIC}\s*\||m?\s*\\angle\s*[A-Z]{{1,3}}|\\frac\s*\{{\s*{_GEOMETRIC}\s*\}}\s*\{{\s*{_GEOMETRIC}\s*\}}"
     rf"|{_GEOMETRIC}\s*[:/]\s*{_GEOMETRIC}|[A-Z]{{2,4}})"
 )
 _NAME = re.compile(
-    rf"(?:{_VARIABLE}(?:\(\s*{_VARIABLE}\s*\))?|\(\s*{_VARIABLE}(?:\s*,\s*{_VARIABLE})+\s*\)"
+    rf"(?!\\pi(?![a-zA-Z]))(?:{_VARIABLE}(?:\(\s*{_VARIABLE}\s*\))?|{_VALUE_OF}|\(\s*{_VARIABLE}(?:\s*,\s*{_VARIABLE})+\s*\)"
     rf"|\\text\s*\{{[^{{}}]*\}}|{_MEASURE})"
-    r"\s*(?:=|\\in(?![a-zA-Z]))\s*(?=\S)"
+    r"\s*(?P<sign>=|\\(?:in|approx)(?![a-zA-Z]))\s*(?=\S)"
 )
 _NAMED_BEHIND = re.compile(r"(?P<value>[^=<>a-zA-Z]+?)\s*=\s*(?P<name>[a-zA-Z])")
 _POINT = re.compile(r"(?P<name>[A-Z])'?\s*(?P<value>\([^(),]*,[^()]*\))")
@@ -84,9 +85,10 @@ _BASE = re.compile(
 )
 _ANNOTATION = re.compile(r"[a-zA-Z\\=_€£]")  # one of these is in each of them
 _POWER = r"(?P<power>\s*\^\s*(?:\{[23]\}|[23]))?$"
-_TEXT_UNIT = re.compile(r"\s*\\text\s*\{(?P<words>[a-zA-Z ./]*)\}" + _POWER)
+_TEXT_UNIT = re.compile(r"\s*\\text\s*\{(?P<words>(?:[a-zA-Z ./]|\^[23])*)\}" + _POWER)
 _BARE_UNIT = re.compile(r"(?<=[\d}])\s+(?P<words>[a-zA-Z]+(?: [a-zA-Z]+){0,2})" + _POWER)
 _BARE_WORDS = re.compile(r"(?<=\d)\s+(?P<words>[a-z]{3,}(?: [a-z]{3,}){0,2})$")
+_CLOSED = re.compile(r"(?<!\\)\}$")  # a fraction or a root, but no set
 _CHANGES_MEANING_TEXT = (
     "or and not no nor more less fewer least most than to about if when unless only except times mod modulo "
     "dozen hundred thousand million billion trillion half twice squared cubed over by choose "
@@ -132,11 +134,12 @@ def split_name(text: str) -> tuple[str, str]:
     Also `5 = x`, and the point `P(1, 2)`.
     """
     equated = "=" in text
-    found = _NAME.match(text) if equated or r"\in" in text else None
+    found = _NAME.match(text) if equated or r"\in" in text or r"\approx" in text else None
     if not found:
         turned = (_NAMED_BEHIND.fullmatch(text) if equated else None) or _POINT.fullmatch(text)
         return (turned["name"], turned["value"]) if turned else ("", text)
-    return found.group().rstrip("= ").removesuffix(r"\in").strip(), text[found.end() :]
+    sign = r"\approx" if found["sign"] == r"\approx" else ""
+    return text[: found.start("sign")].strip(), sign + text[found.end() :]
 
 
 def split_unit(text: str) -> tuple[str, str]:
@@ -171,7 +174,8 @@ def _split_word_unit(text: str) -> tuple[str, str]:
 
 def _split_unknown_unit(text: str) -> tuple[str, str]:
     found = _TEXT_UNIT.search(text) or _BARE_WORDS.search(text)
-    if not found or not text[: found.start()][-1:].isdigit():
+    before = text[: found.start()] if found else ""
+    if not found or not (before[-1:].isdigit() or _CLOSED.search(before)):
         return text, ""
     words = found["words"].lower().split()
     if not words or _CHANGES_MEANING.intersection(words):
@@ -185,12 +189,17 @@ def _canonical(words: str, power: str, *, bare: bool) -> str | None:
     if not listed or not all(_is_unit_word(word, bare=bare) for word in listed):
         return None
     counted = [word for word in listed if word.lower() not in _NEUTRAL]
-    names = [_CANONICAL.get(word) or _CANONICAL[word.lower()] for word in counted]
+    names = [_canonical_word(*word.partition("^")) for word in counted]
     dimension = power.strip("^{} ") or {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}.get(listed[0], "")
     return " per ".join(names) + (f"^{dimension}" if names and dimension else "")
 
 
+def _canonical_word(word: str, sign: str, power: str) -> str:
+    return (_CANONICAL.get(word) or _CANONICAL[word.lower()]) + sign + power
+
+
 def _is_unit_word(word: str, *, bare: bool) -> bool:
+    word = word.partition("^")[0]
     if bare and word in _ONLY_IN_TEXT:
         return False
     return word.lower() in _NEUTRAL or word in _CANONICAL or (len(word) > 1 and word.lower() in _CANONICAL)

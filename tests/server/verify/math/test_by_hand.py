@@ -7,7 +7,7 @@ import pytest
 from server.verify.math.judge import judge
 from server.verify.math.quick import judge_quickly
 from server.verify.math.symbolic import SymbolicAlgebra
-from tests.server.verify.math.by_hand import DECIDED_HERE, FOR_A_WORKER
+from tests.server.verify.math.by_hand import DECIDED_HERE, FOR_A_WORKER, MISREAD
 
 
 @pytest.mark.parametrize("gold", DECIDED_HERE)
@@ -26,3 +26,20 @@ def test_what_takes_computer_algebra(gold: str) -> None:
     assert [answer for answer in judgements if judgements[answer] == "correct"] == accepted
     assert "undecided" not in judgements.values()
     assert "unreadable_gold" not in judgements.values()
+
+
+@pytest.mark.parametrize("gold", MISREAD)
+def test_what_is_easily_misread(gold: str) -> None:
+    accepted, refused = MISREAD[gold]
+    algebra = SymbolicAlgebra()
+    found = {answer: judge(gold, answer, algebra).status for answer in accepted + refused}
+    assert [answer for answer in found if found[answer] == "correct"] == accepted
+    assert not {"undecided", "unreadable_gold"} & set(found.values())
+    here = {answer: judge_quickly(gold, answer) for answer in found}
+    assert all(judgement.status == found[answer] for answer, judgement in here.items() if judgement)
+
+
+@pytest.mark.parametrize("gold", [r"\text{?}", r"\text{ }", r"\text{...}"])
+@pytest.mark.parametrize("answer", [r"\sqrt2", r"\text{!}", "7"])
+def test_a_gold_without_words_is_never_answered_by_another_text(gold: str, answer: str) -> None:
+    assert judge(gold, answer, SymbolicAlgebra()).status == "unreadable_gold"

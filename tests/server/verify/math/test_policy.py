@@ -152,6 +152,15 @@ def test_a_gold_that_is_a_chain_is_its_last_side() -> None:
     assert judge(gold, "1", algebra, LAST).status == "incorrect"
 
 
+def test_what_stands_behind_a_false_approximation_counts_unless_the_last_side_is_asked_for() -> None:
+    answer = r"x = 5 + 6 = \frac13 \approx 11"
+    assert not accepts(r"\frac13", answer)
+    assert accepts(r"\frac13", answer, LAST)
+    assert not accepts("11", answer, LAST)
+    sum_of = r"F_n = \sum_{k=0}^{n} F_k"  # has a sign of its own
+    assert judge(sum_of, r"F_n = \sum_{k=0}^{n} F_k^2", SymbolicAlgebra(), LAST).status == "incorrect"
+
+
 def test_an_equation_beside_an_equation_is_no_chain() -> None:
     assert not accepts("y = 2x", "z = 3x", LAST)
 

@@ -233,7 +233,7 @@ def test_memory_that_is_refused_while_reading_is_no_unreadable_text(monkeypatch:
     def hungry(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(symbolic, "latex2sympy", hungry)
+    monkeypatch.setattr(symbolic, "normalize_latex", hungry)
     with pytest.raises(MemoryError):
         check(r"\log_2 7", r"\log_3 11")
 
