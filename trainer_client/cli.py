@@ -97,8 +97,9 @@ def _run(options: argparse.Namespace) -> int:
 
     with _connected(recipe) as client, _display(recipe) as progress:
         if not options.resume and _is_first():
-            _claim(folder, recipe)
+            _refuse_taken(folder)
             show_first_verdicts(recipe, client, progress)
+            _claim(folder, recipe)
         _prepare_libraries()
         _train(recipe, folder, client, progress, resume=options.resume)
     if _is_first():
@@ -143,12 +144,16 @@ def plan(recipe: Recipe) -> str:
     return "\n".join([recipe_as_toml(recipe), *(f"# {line}" for line in lines)])
 
 
-def _claim(folder: Path, recipe: Recipe) -> None:
-    """Makes the run's folder with the resolved recipe in it. Raises RecipeError when it holds a run."""
+def _refuse_taken(folder: Path) -> None:
+    """Raises RecipeError when the folder holds a run."""
     if (folder / "recipe.toml").exists():
         raise RecipeError(
             f"--out: {folder} already holds a run; go on with --resume, or choose another folder"
         )
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    """Makes the run's folder with the resolved recipe in it: after all that can refuse the recipe."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.toml").write_text(recipe_as_toml(recipe))
 
@@ -182,10 +187,9 @@ def _connected(recipe: Recipe) -> Iterator[RewardClient]:
     """A client whose server answers. Raises ServerUnreachable, naming the address, when it does not."""
     from trainer_client.client import RetryPolicy, RewardClient
 
-    policy = RetryPolicy(deadline_seconds=recipe.rewards.deadline_seconds)
-    with RewardClient(
-        recipe.rewards.server, policy=policy, max_in_flight=recipe.rewards.max_in_flight
-    ) as client:
+    rewards = recipe.rewards
+    policy = RetryPolicy(rewards.deadline_seconds, rewards.attempt_seconds)
+    with RewardClient(rewards.server, policy=policy, max_in_flight=rewards.max_in_flight) as client:
         client.capabilities(deadline_seconds=_HELLO_SECONDS)
         yield client
 

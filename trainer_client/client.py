@@ -36,6 +36,14 @@ from trainer_client.retry import RETRIED_STATUSES, RetryPolicy, ServiceFault, fa
 T = TypeVar("T")
 
 MESSAGE_BYTES = 64 * 1024 * 1024  # a test set may be large; the server has the last word on size
+# Finds a dead connection under a call whose answer is long in coming. Our server takes pings this often;
+# those of gRPC's defaults hang up after some, and the call is asked again.
+_KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 30_000),
+    ("grpc.http2.ping_timeout_ms", 30_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -226,7 +234,7 @@ class AsyncRewardClient:
 
     def _timeout(self, deadline: float) -> float:
         """Seconds that the next attempt may take."""
-        return max(0.001, min(self._policy.attempt_seconds, deadline - time.monotonic()))
+        return self._policy.attempt_timeout(deadline - time.monotonic())
 
     async def _upload_again(self, tests_hash: str, deadline: float) -> None:
         """Sends a test set that the server does not hold; a group that misses it together sends it once."""
@@ -282,10 +290,11 @@ def open_channel(address: str) -> grpc.aio.Channel:
         Path(path).read_bytes() if (path := os.environ.get(f"REWARD_TLS_{name}")) else None
         for name in ("CA", "KEY", "CERTIFICATE")
     )
+    options = (*_CHANNEL_OPTIONS, *_KEEPALIVE)
     if authorities is None:
-        return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+        return grpc.aio.insecure_channel(address, options=options)
     credentials = grpc.ssl_channel_credentials(authorities, key, certificate)
-    return grpc.aio.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, options=options)
 
 
 def _metadata(api_key: str | None, priority: str) -> tuple[tuple[str, str], ...]:

@@ -16,3 +16,10 @@ def written_whole(path: Path) -> Iterator[IO[str]]:
     with draft.open("w", encoding="utf-8") as file:
         yield file
     os.replace(draft, path)
+
+
+def drop_cut_off_line(path: Path) -> None:
+    """Takes away what a kill left of a last line: the next would stand behind it, and neither be readable."""
+    if path.exists():
+        with path.open("r+b") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)

@@ -68,7 +68,9 @@ def _task(found: dict[str, Any]) -> pb.VerifyRequest:
 
 
 def _cases(found: dict[str, Any]) -> pb.CodeTask:
-    """`{"inputs", "outputs", "fn_name"?, "language"?}`, as APPS, TACO and verl write it."""
+    """`{"inputs", "outputs", "fn_name"?, "language"?, "assert_case"?}`, as APPS, TACO and verl write it."""
+    if found.get("assert_case"):
+        return _asserts(found["assert_case"])
     inputs, outputs = found["inputs"], found["outputs"]
     if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
         raise LabelError("label.outputs: inputs and outputs must be arrays of one length")
@@ -81,6 +83,13 @@ def _cases(found: dict[str, Any]) -> pb.CodeTask:
     for given, expected in zip(inputs, outputs, strict=True):
         task.stdio.cases.add(input=_text(given), output=_text(expected))
     return task
+
+
+def _asserts(found: Any) -> pb.CodeTask:
+    """verl puts each behind the program, instead of inputs and outputs."""
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise LabelError("label.assert_case: must be an array of texts")
+    return pb.CodeTask(language="python", asserts=pb.AssertTests(tests=found))
 
 
 def _call(given: Any, expected: Any) -> dict[str, str]:

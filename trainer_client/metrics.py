@@ -25,10 +25,11 @@ def read_metrics(path: Path) -> list[Line]:
     lines: list[Line] = []
     if not path.exists():
         return lines
-    for text in path.read_text().splitlines():
+    # Not splitlines: a JSON string may hold U+2028 and the like as they are.
+    for text in path.read_bytes().split(b"\n"):
         try:
             lines.append(json.loads(text))
-        except json.JSONDecodeError:
+        except ValueError:  # no JSON, or the first half of a character
             break
     return lines
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer_client.errors import RecipeError
+from trainer_client.tasks.pools import pool_limit
 from trainer_client.tasks.problem import DOMAINS, Domain
 
 DEFAULT_RECIPE = "tiny"
@@ -133,10 +134,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Rewards:
-    """The reward server and the patience with it."""
+    """The reward server, and the patience with it: in all, and with an attempt (0: as long as in all)."""
 
     server: str = "127.0.0.1:50051"
     deadline_seconds: float = 300.0
+    attempt_seconds: float = 0.0
     max_in_flight: int = 256
 
 
@@ -186,7 +188,7 @@ class Stage:
     learning_rate: float = 1e-6
     final_learning_rate: float = 0.0
     data: str = ""
-    problems: int = 1000
+    problems: int = 900
     min_level: int = 0
     max_level: int = 99
     mask_truncated: bool = False
@@ -333,6 +335,7 @@ _RULES: dict[str, _Rule] = {
     "precision": (lambda value: value in PRECISIONS, f"must be one of {', '.join(PRECISIONS)}"),
     "micro_batch_tokens": _NOT_NEGATIVE,
     "pinned_length": _NOT_NEGATIVE,
+    "attempt_seconds": _NOT_NEGATIVE,
     "lora_rank": _NOT_NEGATIVE,
     "lora_targets": (lambda value: value in ADAPTED, f"must be one of {', '.join(ADAPTED)}"),
     "stop_metric": (lambda value: value in STOP_METRICS, f"must be one of {', '.join(STOP_METRICS)}"),
@@ -358,6 +361,27 @@ def _validate(recipe: Recipe) -> None:
             raise RecipeError(
                 f"stage[{index}].problems: fewer than prompts_per_step ({stage.prompts_per_step})"
             )
+    _check_generated(recipe)
+
+
+def _check_generated(recipe: Recipe) -> None:
+    """Whether as many problems as are asked for can be generated, where no file has them."""
+    for index, stage in enumerate(recipe.stage):
+        if not stage.data:
+            low, high = stage.min_level, stage.max_level
+            limit = pool_limit(stage.domain, min_level=low, max_level=high)
+            _check_limit(f"stage[{index}].problems", stage.problems, limit, f"{stage.domain} problems")
+    if not recipe.evaluation.data:
+        for domain in held_domains(recipe):
+            limit = pool_limit(domain, held_out=True)
+            _check_limit(
+                "evaluation.problems", recipe.evaluation.problems, limit, f"held-out {domain} problems"
+            )
+
+
+def _check_limit(where: str, asked: int, limit: int, kind: str) -> None:
+    if asked > limit:
+        raise RecipeError(f"{where}: only {limit} different {kind} can be generated, it is {asked}")
 
 
 def _check_values(node: Any, path: str) -> None:

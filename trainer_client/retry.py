@@ -44,15 +44,21 @@ _NOT_NOW_GRPC = frozenset(
 class RetryPolicy:
     """Patience with a service that is at fault.
 
-    `deadline_seconds` bounds all attempts of one request together, `attempt_seconds` a single one.
+    `deadline_seconds` bounds all attempts of one request together, `attempt_seconds` a single one; with 0
+    an attempt may take what is left of the deadline, for no bound is right for every task: the server's own
+    limits end a verdict, and the channel's keepalive a connection that is dead.
     Each wait is drawn between half and all of a ceiling that doubles from `first_wait_seconds` up to
     `longest_wait_seconds`: the randomness keeps a thousand clients from coming back in the same instant.
     """
 
     deadline_seconds: float = 300.0
-    attempt_seconds: float = 120.0
+    attempt_seconds: float = 0.0
     first_wait_seconds: float = 0.1
     longest_wait_seconds: float = 10.0
+
+    def attempt_timeout(self, left_seconds: float) -> float:
+        """Seconds that an attempt may take when the deadline is `left_seconds` away."""
+        return max(0.001, min(self.attempt_seconds or left_seconds, left_seconds))
 
     def waits(self, rng: random.Random) -> Iterator[float]:
         """The waits between attempts, in seconds, without end."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trainer_client.files import drop_cut_off_line
 from trainer_client.metrics import read_metrics
 from trainer_client.rewards import Judged
 from trainer_client.schedule import Turn
@@ -19,6 +20,7 @@ def log_samples(folder: Path, turn: Turn, judged: Sequence[Judged]) -> None:
     """Adds the first completions of a step's first problems."""
     size = turn.stage.group_size
     shown = [one for first in range(0, PROBLEMS * size, size) for one in judged[first : first + EACH]]
+    drop_cut_off_line(folder / FILE_NAME)
     with (folder / FILE_NAME).open("a", encoding="utf-8") as file:
         for number, one in enumerate(shown):
             file.write(json.dumps(_sample(turn, number, one), ensure_ascii=False) + "\n")

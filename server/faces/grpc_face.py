@@ -53,6 +53,7 @@ _FEWEST_STREAMS = 1000
 # Calls wait inside the library until the event loop takes them, and those that wait longer than this it
 # resets as CANCELLED, without a word from us. Its default of 30 s is less than a burst may take.
 _UNTAKEN_SECONDS = 600
+LEAST_PING_MS = 30_000  # between two pings of a client that waits
 
 M = TypeVar("M", bound=Message)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -124,6 +125,8 @@ class GrpcFace:
             # A client holds back by itself what is beyond this on its connection, at no cost here.
             ("grpc.max_concurrent_streams", self._most_streams),
             ("grpc.server_max_unrequested_time_in_server", _UNTAKEN_SECONDS),
+            # A verdict may be minutes in coming: its client must be able to ask whether we are still here.
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", LEAST_PING_MS),
             # A second server on the same port is an error and not a silent sharer, unless it is wanted.
             ("grpc.so_reuseport", int(self._shares_port)),
         ]

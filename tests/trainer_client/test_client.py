@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import grpc
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
+from server.faces.grpc_face import LEAST_PING_MS
 from tests.trainer_client.conftest import QUICK
 from tests.trainer_client.fake_server import FakeServer, abort, verdict
+from trainer_client import client
 from trainer_client.client import (
     AsyncRewardClient,
     RetryPolicy,
@@ -237,3 +240,57 @@ def test_waits_grow_to_their_ceiling_and_are_spread():
     waits = policy.waits(random.Random(0))
     for ceiling in (1.0, 2.0, 4.0, 4.0, 4.0):
         assert ceiling / 2 <= next(waits) <= ceiling
+
+
+@pytest.mark.parametrize(
+    ("attempt", "left", "timeout"), [(0.0, 3600.0, 3600.0), (5.0, 3600.0, 5.0), (5.0, 2.0, 2.0)]
+)
+def test_an_attempt_may_take_what_is_left_unless_a_setting_says_less(attempt, left, timeout):
+    assert RetryPolicy(3600.0, attempt).attempt_timeout(left) == timeout
+
+
+class Wire:
+    """Carries bytes to a server; its first `dead` connections stay open and carry nothing any more."""
+
+    def __init__(self, address: str) -> None:
+        self._host, _, self._port = address.partition(":")
+        self.dead = self._connections = 0
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Wire:
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.address = f"127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listener.close()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        there, back = await asyncio.open_connection(self._host, int(self._port))
+        for source, sink in ((reader, back), (there, writer)):
+            self._pumps.add(asyncio.create_task(self._pump(source, sink, self._connections)))
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, number: int) -> None:
+        try:
+            while data := await source.read(65536):
+                if number > self.dead:
+                    sink.write(data)
+        finally:
+            sink.close()
+
+
+async def test_a_connection_that_died_under_a_call_is_found(server, monkeypatch):
+    quick = tuple((name, min(value, 500)) for name, value in client._KEEPALIVE)
+    monkeypatch.setattr(client, "_KEEPALIVE", quick)
+    async with Wire(server.address) as wire, AsyncRewardClient(wire.address, policy=QUICK) as asking:
+        await asking.verify(question())
+        wire.dead = 1
+        assert (await asking.verify(question("42", "b"))).reward == 1.0
+
+
+def test_a_channel_pings_no_sooner_than_the_server_allows():
+    assert dict(client._KEEPALIVE)["grpc.keepalive_time_ms"] > LEAST_PING_MS

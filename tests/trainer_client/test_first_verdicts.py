@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from protos.reward.v1 import reward_pb2 as pb
-from trainer_client.client import Verdict
+from tests.trainer_client.fake_server import FakeServer, verdict
+from trainer_client import cli, client
+from trainer_client.client import RetryPolicy, Verdict
 from trainer_client.errors import VerifierMismatch
 from trainer_client.first_verdicts import show_first_verdicts
-from trainer_client.recipe import load_recipe
+from trainer_client.recipe import Recipe, load_recipe, recipe_as_toml
+from trainer_client.schedule import turns
+from trainer_client.tasks.files import TaskFileError
 
 
 @dataclasses.dataclass
@@ -83,3 +87,79 @@ def test_golds_of_a_file_must_be_accepted(tmp_path: Path) -> None:
     rejecting: Any = Server(lambda request_id: 0.0)
     with pytest.raises(VerifierMismatch, match="rejects the gold of a"):
         show_first_verdicts(recipe, rejecting, notes)
+
+
+def with_files(*files: Path) -> Recipe:
+    """The default recipe's math stages over these files."""
+    recipe = load_recipe("tiny")
+    stages = [
+        dataclasses.replace(recipe.stage[0], name=path.stem, data=str(path), prompts_per_step=1, steps=2)
+        for path in files
+    ]
+    return dataclasses.replace(recipe, stage=tuple(stages))
+
+
+@pytest.fixture
+def math_file(tmp_path: Path) -> Path:
+    path = tmp_path / "math.jsonl"
+    path.write_text('{"id": "a", "problem": "?", "gold": "1"}\n')
+    return path
+
+
+def test_a_later_stage_s_file_may_still_be_to_be_made(math_file: Path) -> None:
+    notes: Any = Notes()
+    server: Any = Server(lambda request_id: 1.0)
+    show_first_verdicts(with_files(math_file, math_file.with_name("hard.jsonl")), server, notes)
+    assert "hard.jsonl is not there yet: hard needs it" in notes.lines[-1]
+
+
+def test_the_first_stage_s_file_must_be_there(tmp_path: Path) -> None:
+    server: Any = Server(lambda request_id: 1.0)
+    notes: Any = Notes()
+    with pytest.raises(TaskFileError, match=r"math\.jsonl"):
+        show_first_verdicts(with_files(tmp_path / "math.jsonl"), server, notes)
+
+
+def test_without_its_file_a_stage_ends_the_run_where_it_begins(math_file: Path) -> None:
+    steps = turns(with_files(math_file, math_file.with_name("hard.jsonl")))
+    assert [next(steps).step, next(steps).step] == [0, 1]
+    with pytest.raises(TaskFileError, match=r"hard\.jsonl"):
+        next(steps)
+
+
+def run(recipe: Recipe, server: FakeServer, out: Path) -> int:
+    path = out.with_name("recipe.toml")
+    path.write_text(recipe_as_toml(recipe))
+    return cli.main(["run", str(path), "--server", server.address, "--out", str(out)])
+
+
+def test_a_run_that_the_checks_refuse_leaves_its_folder_free(
+    math_file: Path, server: FakeServer, tmp_path: Path
+) -> None:
+    server.faults = lambda request, attempt: verdict("WRONG_ANSWER", 0.0)
+    assert run(with_files(math_file), server, tmp_path / "out") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_a_run_is_refused_before_anything_is_asked(
+    math_file: Path, server: FakeServer, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "recipe.toml").write_text("")
+    assert run(with_files(math_file), server, tmp_path / "out") == 2
+    assert not server.attempts
+
+
+def test_the_recipe_s_patience_is_the_client_s(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    policies: list[RetryPolicy] = []
+    recipe = load_recipe("tiny")
+    rewards = dataclasses.replace(recipe.rewards, server=server.address, attempt_seconds=7.0)
+    made = client.RewardClient
+
+    def noted(address: str, **settings: Any) -> client.RewardClient:
+        policies.append(settings["policy"])
+        return made(address, **settings)
+
+    monkeypatch.setattr(client, "RewardClient", noted)
+    with cli._connected(dataclasses.replace(recipe, rewards=rewards)):
+        assert [policy.attempt_seconds for policy in policies] == [7.0]

@@ -46,6 +46,21 @@ def test_a_line_cut_short_is_left_out(tmp_path):
     assert read_metrics(path) == [{"kind": "train", "step": 0}]
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_only_a_line_feed_ends_a_line(tmp_path, separator):
+    path = tmp_path / "samples.jsonl"
+    lines = [{"completion": f"a{separator}b"}, {"completion": "c"}]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")
+    assert read_metrics(path) == lines
+
+
+def test_a_line_cut_short_within_a_character_is_left_out(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    path.write_bytes(b'{"step": 0}\n{"completion": "\xe2\x82')
+    assert read_metrics(path) == [{"step": 0}]
+
+
 def test_no_file_no_lines(tmp_path):
     assert read_metrics(tmp_path / "none.jsonl") == []
 

@@ -9,6 +9,8 @@ import pytest
 
 from trainer_client.errors import RecipeError
 from trainer_client.recipe import Stage, load_recipe, recipe_as_toml, shipped_recipes
+from trainer_client.tasks.pools import problem_pool
+from trainer_client.tasks.problem import DOMAINS
 
 STAGE = '[[stage]]\nname = "m"\ndomain = "math"\nsteps = 3\nmax_response_tokens = 16\n'
 GOOD = f'name = "x"\n{STAGE}'
@@ -67,6 +69,13 @@ def test_without_a_last_value_or_a_second_step_the_learning_rate_stays(stage):
         (f"{GOOD}group_size = 1\n", r"^stage\[0\]\.group_size: must be at least 2"),
         (f"{GOOD}temperature = 0\n", r"^stage\[0\]\.temperature: must be above 0"),
         (f"{GOOD}final_learning_rate = -1.0\n", r"^stage\[0\]\.final_learning_rate: must not be below 0"),
+        (f"{GOOD}problems = 1036\n", r"^stage\[0\]\.problems: only 1035 different math problems"),
+        (f"{GOOD}problems = 464\nmin_level = 2\n", r"^stage\[0\]\.problems: only 463 different math"),
+        (
+            f'name = "x"\n[evaluation]\nproblems = 243\n{STAGE}',
+            r"^evaluation\.problems: only 242 different held-out math",
+        ),
+        (f'name = "x"\n[rewards]\nattempt_seconds = -1.0\n{STAGE}', r"^rewards\.attempt_seconds: must not"),
         (f"{GOOD}problems = 3\n", r"^stage\[0\]\.problems: fewer than prompts_per_step"),
         (f'name = "x"\n[warm_start]\nslip_rate = 1.5\n{STAGE}', r"^warm_start\.slip_rate: must lie"),
         (f'name = "x"\n[compute]\nengine = "abacus"\n{STAGE}', r"^compute\.engine: must be one of"),
@@ -84,6 +93,16 @@ def test_without_a_last_value_or_a_second_step_the_learning_rate_stays(stage):
 def test_a_mistake_is_named(tmp_path, text, key):
     with pytest.raises(RecipeError, match=key):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_as_many_problems_as_the_default_says_can_be_generated(tmp_path, domain):
+    (stage,) = load(tmp_path, GOOD.replace('"math"', f'"{domain}"')).stage
+    assert len(problem_pool(domain, stage.problems, seed=0)) == stage.problems
+
+
+def test_a_file_may_hold_more_problems_than_can_be_generated(tmp_path):
+    assert load(tmp_path, f'{GOOD}data = "x.jsonl"\nproblems = 5000\n').stage[0].problems == 5000
 
 
 def test_a_missing_file_says_which_recipes_ship(tmp_path):

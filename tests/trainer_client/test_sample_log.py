@@ -42,3 +42,10 @@ def test_a_missing_reward_stays_missing(tmp_path):
 def test_a_step_of_one_problem_is_enough(tmp_path):
     log_samples(tmp_path, Turn(0, STAGE, 0, []), [judged(place) for place in range(3)])
     assert len(read_samples(tmp_path)) == 2
+
+
+def test_behind_a_line_that_was_cut_off_later_samples_are_read(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    path.write_bytes(b'{"completion": "\xe2\x82')
+    log_samples(tmp_path, Turn(0, STAGE, 0, []), [judged(place) for place in range(6)])
+    assert len(read_samples(tmp_path)) == 4

@@ -4,6 +4,7 @@ REWARD_SERVER_ADDRESS     gRPC address of the server (default 127.0.0.1:50051)
 REWARD_RUN                name of the training run, for the server's fair share and metrics
 REWARD_EXTRACTION         extraction policy, where the label names none
 REWARD_DEADLINE_SECONDS   how long one completion may wait for a server at fault (default 3600)
+REWARD_ATTEMPT_SECONDS    how long one attempt of it may take (default 0: as long as the deadline)
 REWARD_IF_UNJUDGED        a number for trainers that take nothing else; default: an error
 """
 
@@ -32,6 +33,7 @@ class ScorerSettings:
     extraction: str = ""
     deadline_seconds: float = 3600.0
     if_unjudged: float | None = None
+    attempt_seconds: float = 0.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ScorerSettings:
@@ -43,6 +45,7 @@ class ScorerSettings:
             extraction=environment.get("REWARD_EXTRACTION", cls.extraction),
             deadline_seconds=float(environment.get("REWARD_DEADLINE_SECONDS", cls.deadline_seconds)),
             if_unjudged=float(unjudged) if unjudged else None,
+            attempt_seconds=float(environment.get("REWARD_ATTEMPT_SECONDS", cls.attempt_seconds)),
         )
 
 
@@ -98,7 +101,7 @@ class Scorer:
         return request
 
     def _policy(self) -> RetryPolicy:
-        return RetryPolicy(deadline_seconds=self.settings.deadline_seconds)
+        return RetryPolicy(self.settings.deadline_seconds, self.settings.attempt_seconds)
 
     def _plain_client(self) -> RewardClient:
         """This process' client: a fork does not inherit its parent's threads."""

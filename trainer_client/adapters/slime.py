@@ -14,8 +14,13 @@ from typing import Any
 from trainer_client.adapters.scorer import default_scorer
 
 
-async def reward(args: Any, sample: Any, **_: Any) -> float:
-    """The reward of one sample. Raises NotJudged."""
+async def reward(args: Any, sample: Any, **_: Any) -> float | list[float]:
+    """The reward of one sample, or those of a list of them. Raises NotJudged.
+
+    A custom generate function may return a list, and without `--group-rm` slime hands it to this function.
+    """
+    if isinstance(sample, list | tuple):
+        return await group_reward(args, sample)
     scorer = default_scorer()
     return scorer.reward(await scorer.verdict(_label(sample), sample.response))
 

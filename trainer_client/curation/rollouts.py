@@ -16,7 +16,7 @@ from trainer_client.curation.problem import CuratedProblem
 from trainer_client.curation.verification import asked
 from trainer_client.curation.workspace import SideTable, Workspace
 from trainer_client.datasets.rows import read_rows
-from trainer_client.evaluation.endpoint import Endpoint, Reply, SamplingOptions
+from trainer_client.evaluation.endpoint import Endpoint, Reply, SamplingOptions, token_count
 
 
 class Attempts(Protocol):
@@ -70,7 +70,7 @@ class FileAttempts:
                 body = {
                     "text": row.text("completion"),
                     "truncated": bool(row.values.get("truncated")),
-                    "tokens": row.values.get("tokens", -1),
+                    "tokens": token_count(row.values.get("tokens")),
                 }
                 self._index.add(row.id("id"), json.dumps(body))
 

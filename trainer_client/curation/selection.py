@@ -13,6 +13,7 @@ from typing import Any
 
 from trainer_client.curation.plan import Band, Plan
 from trainer_client.curation.problem import CuratedProblem, Rejection
+from trainer_client.evaluation.endpoint import UNKNOWN_TOKENS, token_count
 from trainer_client.tasks.problem import is_held_out as is_in_share
 
 HARDEST = 8
@@ -40,7 +41,8 @@ def select(
 def facts_of(attempts: Collection[Attempt], judged: Sequence[Attempt]) -> dict[str, Any]:
     """Counts, difficulty and mean length; None where nothing is known."""
     right = sum(attempt["reward"] == 1.0 for attempt in judged)
-    lengths = [attempt["tokens"] for attempt in attempts if attempt["tokens"] >= 0]
+    counts = [token_count(attempt["tokens"]) for attempt in attempts]
+    lengths = [count for count in counts if count != UNKNOWN_TOKENS]
     return {
         "attempts": len(attempts),
         "judged": len(judged),

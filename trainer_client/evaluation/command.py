@@ -16,6 +16,7 @@ from trainer_client.evaluation.endpoint import Endpoint, SamplingOptions
 from trainer_client.evaluation.page import page, text_table
 from trainer_client.evaluation.results import compare, results_of
 from trainer_client.evaluation.samples import Sample, read_samples
+from trainer_client.evaluation.settings import EvaluationSettings, claim
 from trainer_client.tasks.files import Question, read_questions
 
 _DEFAULT_SERVER = "127.0.0.1:50051"
@@ -76,6 +77,7 @@ async def _evaluate(options: argparse.Namespace) -> None:
     sampling = SamplingOptions(
         options.model, options.temperature, options.top_p, options.max_tokens, options.seed
     )
+    claim(options.out, EvaluationSettings.of(options.endpoint, sampling, options.benchmarks))
     key = os.environ.get("OPENAI_API_KEY", "")
     async with (
         Endpoint(options.endpoint, sampling, key=key, max_in_flight=options.in_flight) as endpoint,

@@ -12,6 +12,7 @@ from trainer_client.errors import TrainerError
 if TYPE_CHECKING:
     import httpx
 
+UNKNOWN_TOKENS = -1
 _TRIES, _FIRST_WAIT_SECONDS = 6, 1.0
 _RETRIED_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504})
 
@@ -33,7 +34,7 @@ class SamplingOptions:
 
 @dataclass(frozen=True)
 class Reply:
-    """One completion; `tokens` is what the endpoint counted."""
+    """One completion; `tokens` is what the endpoint counted, UNKNOWN_TOKENS where it did not say."""
 
     text: str
     truncated: bool
@@ -102,5 +103,12 @@ def _reply(body: dict[str, Any]) -> Reply:
     text, reasoning = message.get("content") or "", message.get("reasoning_content")
     if reasoning:
         text = f"<think>{reasoning}</think>{text}"
-    tokens = (body.get("usage") or {}).get("completion_tokens", 0)
+    tokens = token_count((body.get("usage") or {}).get("completion_tokens"))
     return Reply(text, choice.get("finish_reason") == "length", tokens)
+
+
+def token_count(value: Any) -> int:
+    """A number of tokens as somebody wrote it; UNKNOWN_TOKENS for what is none."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    is_number = is_whole or (isinstance(value, int) and not isinstance(value, bool))
+    return int(value) if is_number and value >= 0 else UNKNOWN_TOKENS

@@ -24,10 +24,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """One judged sample: whether it was right, and its answer as it was read (for majorities)."""
+    """One judged sample: whether it was right, and its answer as it was read (for majorities).
+
+    `answer` is None where the sample gave none.
+    """
 
     right: bool
-    answer: str = ""
+    answer: str | None = ""
 
 
 def average_at(k: int, problems: Sequence[Sequence[bool]]) -> Estimate:
@@ -71,7 +74,8 @@ def pass_chance(samples: int, right: int, k: int) -> float:
 def majority_at(k: int, problems: Sequence[Sequence[Judgement]], seed: int = 0) -> Estimate:
     """maj@k: the chance that the most frequent answer among k samples is right.
 
-    Ties are broken at random, and so are subsets drawn where there are more than k samples.
+    Ties are broken at random, and so are subsets drawn where there are more than k samples. A sample
+    without an answer has no vote; where none has one, nothing is right.
     """
     _check(problems, k)
     rng = random.Random(seed)  # noqa: S311 - statistics, not secrets
@@ -82,7 +86,9 @@ def _majority_chance(samples: Sequence[Judgement], k: int, rng: random.Random) -
     wins = 0.0
     for _ in range(_MAJORITY_DRAWS):
         drawn = rng.sample(list(samples), k)
-        counts = Counter(sample.answer for sample in drawn)
+        counts = Counter(sample.answer for sample in drawn if sample.answer is not None)
+        if not counts:
+            continue
         most = max(counts.values())
         leaders = [answer for answer, count in counts.items() if count == most]
         right = {sample.answer for sample in drawn if sample.right}

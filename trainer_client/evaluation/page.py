@@ -26,10 +26,10 @@ def rows_of(results: Sequence[BenchmarkResult]) -> list[tuple[str, ...]]:
             str(result.problems),
             str(result.k),
             percent(result.average),
-            percent(result.pass_at[max(result.pass_at)]),
+            percent(result.pass_at[result.k]),
             percent(result.majority),
             f"{100 * result.truncated:.1f} %",
-            f"{result.tokens:.0f}",
+            "unknown" if result.tokens is None else f"{result.tokens:.0f}",
             str(result.unjudged),
         )
         for result in results

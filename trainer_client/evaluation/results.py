@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from trainer_client.evaluation.endpoint import UNKNOWN_TOKENS, token_count
 from trainer_client.evaluation.estimates import (
     Estimate,
     Judgement,
@@ -15,7 +16,7 @@ from trainer_client.evaluation.estimates import (
     pass_at,
     pass_chance,
 )
-from trainer_client.evaluation.samples import Sample, judged
+from trainer_client.evaluation.samples import Sample, judged, latest
 
 _KS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 SOLVED = 0.5  # a problem counts as solved when more than this share of its samples is right
@@ -25,6 +26,7 @@ SOLVED = 0.5  # a problem counts as solved when more than this share of its samp
 class BenchmarkResult:
     """One benchmark: `k` samples a problem, the fewest that any problem has judged.
 
+    `tokens` is the mean over the samples whose length the endpoint told; None where it told none.
     `unjudged` samples got no reward and are in no figure; `unanswered` problems have none judged at all.
     """
 
@@ -35,7 +37,7 @@ class BenchmarkResult:
     pass_at: dict[int, Estimate]
     majority: Estimate
     truncated: float
-    tokens: float
+    tokens: float | None
     unjudged: int
     unanswered: int
 
@@ -47,9 +49,9 @@ class BenchmarkResult:
 
 
 def by_question(samples: Iterable[Sample]) -> dict[str, dict[str, list[Sample]]]:
-    """Benchmark -> question -> its samples in order."""
+    """Benchmark -> question -> its samples in order, each once."""
     found: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
-    for sample in sorted(samples, key=lambda sample: sample.key):
+    for sample in sorted(latest(samples), key=lambda sample: sample.key):
         found[sample.benchmark][sample.question].append(sample)
     return found
 
@@ -67,19 +69,31 @@ def _result(name: str, questions: dict[str, list[Sample]]) -> BenchmarkResult | 
     everything = [sample for group in questions.values() for sample in group]
     k = min(map(len, per_question))
     right = [[_is_right(sample) for sample in group] for group in per_question]
-    judgements = [[Judgement(_is_right(s), s.answer) for s in group] for group in per_question]
+    judgements = [list(map(_judgement, group)) for group in per_question]
+    counts = [token_count(sample.tokens) for sample in everything]
+    lengths = [float(count) for count in counts if count != UNKNOWN_TOKENS]
     return BenchmarkResult(
         benchmark=name,
         problems=len(questions),
         k=k,
         average=average_at(k, right),
-        pass_at={size: pass_at(size, right) for size in _KS if size <= k},
+        pass_at={size: pass_at(size, right) for size in _sizes(k)},
         majority=majority_at(k, judgements),
         truncated=_mean([float(sample.truncated) for sample in everything]),
-        tokens=_mean([float(sample.tokens) for sample in everything]),
+        tokens=_mean(lengths) if lengths else None,
         unjudged=sum(sample.reward is None for sample in everything),
         unanswered=len(questions) - len(per_question),
     )
+
+
+def _sizes(k: int) -> list[int]:
+    """The sizes of a table up to k: the powers of two, and k itself."""
+    return sorted({size for size in (*_KS, k) if 0 < size <= k})
+
+
+def _judgement(sample: Sample) -> Judgement:
+    """As majorities see it: a sample without an answer has no vote."""
+    return Judgement(_is_right(sample), None if sample.status == "NO_ANSWER" else sample.answer)
 
 
 def _is_right(sample: Sample) -> bool:
@@ -140,6 +154,6 @@ def _accuracy(samples: Sequence[Sample]) -> float:
 def _passes(run: dict[str, list[Sample]], questions: Sequence[str], k: int) -> dict[int, float]:
     return {
         size: _mean([pass_chance(len(run[q]), sum(map(_is_right, run[q])), size) for q in questions])
-        for size in _KS
-        if questions and size <= k
+        for size in _sizes(k)
+        if questions
     }

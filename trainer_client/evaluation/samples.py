@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from trainer_client.files import drop_cut_off_line
+
 FILE_NAME = "samples.jsonl"
 
 
@@ -34,7 +36,7 @@ class Sample:
 
 
 class SampleLog:
-    """Appends samples to a folder's file."""
+    """Appends samples to a folder's file, behind its last whole line."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,6 +44,7 @@ class SampleLog:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
+        drop_cut_off_line(self._path)
         self._file = self._path.open("a", encoding="utf-8")
         return self
 
@@ -63,16 +66,14 @@ def read_samples(folder: Path) -> Iterator[Sample]:
     path = folder / FILE_NAME
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for position, line in enumerate(lines):
-        if not line:
-            continue
-        try:
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        if line:
             yield Sample(**json.loads(line))
-        except ValueError:
-            if position < len(lines) - 1:
-                raise
-            return
+
+
+def latest(samples: Iterable[Sample]) -> list[Sample]:
+    """Each sample once, as it was written last: one that was not judged is asked for again."""
+    return list({sample.key: sample for sample in samples}.values())
 
 
 def judged(samples: Iterable[Sample]) -> list[Sample]:

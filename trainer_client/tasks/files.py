@@ -47,7 +47,8 @@ def read_questions(path: Path) -> Iterator[Question]:
     `starter_code` and `difficulty`.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a JSON string may hold U+2028 and the like as they are.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TaskFileError(f"{path}: {error}") from error
     for number, line in enumerate(lines, start=1):

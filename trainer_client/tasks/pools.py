@@ -12,6 +12,20 @@ from trainer_client.tasks.problem import Domain, Draft, Problem, WorkedExample, 
 HELD_OUT_SHARE = 0.2
 _DRAWS: dict[Domain, Callable[[random.Random], Draft]] = {"math": arithmetic.draw, "code": programs.draw}
 
+# How many different problems of each level the families make: held out or not, level, number.
+_MADE: dict[tuple[Domain, bool], dict[int, int]] = {
+    ("math", False): {1: 572, 2: 463},
+    ("math", True): {1: 151, 2: 91},
+    ("code", False): {1: 635, 2: 285},
+    ("code", True): {1: 149, 2: 67},
+}
+
+
+def pool_limit(domain: Domain, *, held_out: bool = False, min_level: int = 0, max_level: int = 99) -> int:
+    """How many different problems of these levels there are."""
+    levels = _MADE[domain, held_out].items()
+    return sum(number for level, number in levels if min_level <= level <= max_level)
+
 
 def drafts(domain: Domain, rng: random.Random, *, held_out: bool) -> Iterator[Draft]:
     """Endless random drafts of one side of the split; a problem may come again."""

@@ -95,6 +95,11 @@ def test_slime_scores_samples_and_groups() -> None:
     assert asyncio.run(slime.group_reward(None, samples)) == [1.0, 0.0]
 
 
+def test_slime_s_list_from_a_custom_generate_function_is_a_group() -> None:
+    samples = [SimpleNamespace(response=text, label="1", metadata={}) for text in (RIGHT, WRONG)]
+    assert asyncio.run(slime.reward(None, samples)) == [1.0, 0.0]
+
+
 def test_slime_takes_long_tests_from_the_metadata() -> None:
     label = json.dumps({"math": {"gold": ["1"]}})
     sample = SimpleNamespace(response=RIGHT, label=None, metadata={"label": label})

@@ -19,9 +19,11 @@ def test_the_environment_has_the_settings() -> None:
         "REWARD_RUN": "r",
         "REWARD_EXTRACTION": "whole",
         "REWARD_DEADLINE_SECONDS": "5",
+        "REWARD_ATTEMPT_SECONDS": "2",
         "REWARD_IF_UNJUDGED": "-1",
     }
-    assert ScorerSettings.from_environment(environment) == ScorerSettings("h:1", "r", "whole", 5.0, -1.0)
+    wanted = ScorerSettings("h:1", "r", "whole", 5.0, -1.0, 2.0)
+    assert ScorerSettings.from_environment(environment) == wanted
     assert ScorerSettings.from_environment({}) == ScorerSettings()
 
 
@@ -81,3 +83,8 @@ def test_the_run_and_the_policy_go_along(server: FakeServer) -> None:
 )
 def test_a_conversation_is_read_by_its_last_message(completion: object, text: str) -> None:
     assert text_of(completion) == text
+
+
+def test_the_settings_bound_all_attempts_and_each() -> None:
+    policy = Scorer(ScorerSettings(deadline_seconds=9.0, attempt_seconds=4.0))._policy()
+    assert (policy.deadline_seconds, policy.attempt_seconds) == (9.0, 4.0)

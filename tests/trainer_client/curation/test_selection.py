@@ -79,3 +79,8 @@ def test_the_module_is_one_with_its_page():
     page = (Path(__file__).parents[3] / "docs" / "curation.md").read_text()
     for name in ("majority_disagrees", "unsolved", "too_short_attempts", "thinned_out", "unjudged"):
         assert f"`{name}`" in page
+
+
+def test_a_length_of_null_is_unknown():
+    unknown = attempt("1", right=True) | {"tokens": None}
+    assert rule([unknown]) == "length_unknown"

@@ -88,6 +88,10 @@ def test_a_majority_of_all_is_exact():
     assert majority_at(3, [samples]).value == 1.0
 
 
+def test_a_majority_of_silence_is_not_right():
+    assert majority_at(2, [[Judgement(False, None)] * 2]).value == 0.0
+
+
 def test_too_few_samples_are_an_error():
     with pytest.raises(ValueError, match="only 1 judged"):
         pass_at(2, [[True, False], [True]])

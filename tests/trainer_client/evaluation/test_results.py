@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from trainer_client.evaluation.page import page, text_table
+from dataclasses import replace
+
+from trainer_client.evaluation.page import page, rows_of, text_table
 from trainer_client.evaluation.results import compare, results_of
 from trainer_client.evaluation.samples import Sample
 
@@ -26,6 +28,32 @@ def test_a_table_of_one_benchmark():
 def test_what_was_not_judged_is_in_no_figure():
     (result,) = results_of([*group("x", 1.0, None, 1.0), *group("y", None)])
     assert (result.average.value, result.k, result.unjudged, result.unanswered) == (1.0, 2, 2, 1)
+
+
+def test_of_a_sample_that_was_written_twice_the_last_counts():
+    (result,) = results_of([sample("x", 0, None), sample("x", 1, 1.0), sample("x", 0, 1.0)])
+    assert (result.k, result.unjudged) == (2, 0)
+
+
+def test_the_column_pass_at_k_is_that_of_k():
+    (result,) = results_of(group("x", 0.0, 0.0, 1.0))
+    assert list(result.pass_at) == [1, 2, 3]
+    assert rows_of([result])[0][4] == "100.0 ± 0.0"
+
+
+def test_a_sample_without_an_answer_has_no_vote():
+    silent = [replace(sample("x", index, 0.0), status="NO_ANSWER") for index in range(2)]
+    (result,) = results_of([*silent, sample("x", 2, 1.0, "1")])
+    assert result.majority.value == 1.0
+
+
+def test_a_length_that_is_unknown_is_in_no_mean():
+    (result,) = results_of([sample("x", 0, 1.0), replace(sample("x", 1, 1.0), tokens=-1)])
+    assert result.tokens == 10
+
+
+def test_without_a_length_the_table_says_so():
+    assert "unknown" in rows_of(results_of([replace(sample("x", 0, 1.0), tokens=-1)]))[0]
 
 
 def test_nothing_judged_is_no_result():

@@ -14,7 +14,7 @@ import pytest
 
 from tests.trainer_client.fake_server import FakeServer, verdict
 from trainer_client import cli
-from trainer_client.evaluation.endpoint import Endpoint, EndpointError, SamplingOptions
+from trainer_client.evaluation.endpoint import UNKNOWN_TOKENS, Endpoint, EndpointError, SamplingOptions
 from trainer_client.evaluation.samples import read_samples
 
 
@@ -23,6 +23,7 @@ class Model(BaseHTTPRequestHandler):
 
     fail: ClassVar[list[int]] = []
     bodies: ClassVar[list[dict[str, Any]]] = []
+    usage: ClassVar[dict[str, Any] | None] = None
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -33,7 +34,7 @@ class Model(BaseHTTPRequestHandler):
         self.bodies.append(body)
         message = {"content": f"so \\boxed{{{body['seed'] % 2}}}", "reasoning_content": "hm \\boxed{7}"}
         choice = {"message": message, "finish_reason": "stop"}
-        answer = json.dumps({"choices": [choice], "usage": {"completion_tokens": 5}}).encode()
+        answer = json.dumps({"choices": [choice], "usage": self.usage}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
@@ -45,7 +46,7 @@ class Model(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def model() -> Iterator[str]:
-    Model.fail, Model.bodies = [], []
+    Model.fail, Model.bodies, Model.usage = [], [], {"completion_tokens": 5}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -101,6 +102,82 @@ def test_a_line_that_was_cut_off_is_sampled_again(benchmark_file, server, model)
     path = benchmark_file.parent / "out" / "samples.jsonl"
     path.write_text(path.read_text()[:-20])
     assert len(list(read_samples(path.parent))) == 7
+
+
+def test_a_line_that_was_cut_off_is_taken_away_before_the_next_one(benchmark_file, server, model):
+    cli.main(arguments(benchmark_file, server, model))
+    path = benchmark_file.parent / "out" / "samples.jsonl"
+    path.write_text(path.read_text()[:-20])
+    cli.main(arguments(benchmark_file, server, model))
+    assert len([sample for sample in read_samples(path.parent) if sample.reward is not None]) == 8
+
+
+def test_a_whole_sample_without_its_line_feed_is_taken_again(benchmark_file, server, model):
+    cli.main(arguments(benchmark_file, server, model))
+    path = benchmark_file.parent / "out" / "samples.jsonl"
+    path.write_text(path.read_text().removesuffix("\n"))
+    cli.main(arguments(benchmark_file, server, model))
+    assert len(list(read_samples(path.parent))) == 8
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (("--model", "other"), "model was 'm' and is 'other'"),
+        (("--temperature", "1"), "temperature was 0.6 and is 1.0"),
+        (("--top-p", "1"), "top_p was 0.95 and is 1.0"),
+        (("--max-tokens", "7"), "max_tokens was 32768 and is 7"),
+        (("--seed", "7"), "seed was 0 and is 7"),
+        (("--endpoint", "http://127.0.0.1:9/v1"), "is 'http://127.0.0.1:9/v1'"),
+    ],
+)
+def test_samples_of_other_settings_are_refused(benchmark_file, server, model, capsys, more, named):
+    cli.main(arguments(benchmark_file, server, model))
+    asked = len(Model.bodies)
+    assert cli.main(arguments(benchmark_file, server, model, *more)) == 1
+    assert named in capsys.readouterr().err
+    assert len(Model.bodies) == asked
+
+
+def test_samples_of_a_benchmark_that_has_changed_are_refused(benchmark_file, server, model, capsys):
+    cli.main(arguments(benchmark_file, server, model))
+    benchmark_file.write_text(benchmark_file.read_text().replace('"1"', '"2"'))
+    assert cli.main(arguments(benchmark_file, server, model)) == 1
+    assert "the file of aime has changed" in capsys.readouterr().err
+
+
+def test_samples_without_settings_are_refused(benchmark_file, server, model, capsys):
+    cli.main(arguments(benchmark_file, server, model))
+    (benchmark_file.parent / "out" / "settings.json").unlink()
+    assert cli.main(arguments(benchmark_file, server, model)) == 1
+    assert "no settings.json" in capsys.readouterr().err
+
+
+def test_a_folder_without_samples_takes_any_settings(benchmark_file, server, model):
+    Model.fail = [400] * 100
+    cli.main(arguments(benchmark_file, server, model, "--model", "mistaken"))
+    Model.fail = []
+    assert cli.main(arguments(benchmark_file, server, model)) == 0
+
+
+def test_another_benchmark_joins_the_folder(benchmark_file, server, model):
+    cli.main(arguments(benchmark_file, server, model))
+    other = benchmark_file.with_name("other.jsonl")
+    other.write_text(benchmark_file.read_text())
+    cli.main(arguments(other, server, model))
+    recorded = json.loads((benchmark_file.parent / "out" / "settings.json").read_text())
+    assert sorted(recorded["benchmarks"]) == ["aime", "other"]
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"completion_tokens": None}])
+def test_an_endpoint_that_counts_no_tokens_leaves_the_length_unknown(model, usage):
+    Model.usage = usage
+
+    async def ask() -> int:
+        async with Endpoint(model, SamplingOptions("m")) as endpoint:
+            return (await endpoint.complete("?", 0)).tokens
+
+    assert asyncio.run(ask()) == UNKNOWN_TOKENS
 
 
 def test_an_endpoint_that_is_busy_is_asked_again(model):

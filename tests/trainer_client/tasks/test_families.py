@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 
 import pytest
 
 from tests.trainer_client.fake_server import judge
 from trainer_client.tasks import arithmetic, programs
-from trainer_client.tasks.pools import problem_pool, worked_examples
-from trainer_client.tasks.problem import Draft
+from trainer_client.tasks.pools import HELD_OUT_SHARE, pool_limit, problem_pool, worked_examples
+from trainer_client.tasks.problem import Draft, is_held_out
 
 FAMILIES = [*arithmetic.FAMILIES, *programs.FAMILIES]
 
@@ -45,6 +46,17 @@ def test_a_pool_is_a_function_of_its_seed():
 
 def test_levels_can_be_limited():
     assert {problem.level for problem in problem_pool("math", 100, 0, max_level=1)} == {1}
+
+
+@pytest.mark.parametrize(("domain", "draw"), [("math", arithmetic.draw), ("code", programs.draw)])
+def test_the_limits_are_what_the_families_make(domain, draw):
+    rng = random.Random(0)
+    problems = (draw(rng).problem for _ in range(40_000))
+    found = {(problem.key, problem.level) for problem in problems}
+    made = Counter((is_held_out(key, HELD_OUT_SHARE), level) for key, level in found)
+    for held_out, level in itertools.product((False, True), (1, 2)):
+        limit = pool_limit(domain, held_out=held_out, min_level=level, max_level=level)
+        assert made[held_out, level] == limit
 
 
 def test_a_pool_that_cannot_be_filled_says_so():

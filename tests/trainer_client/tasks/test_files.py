@@ -100,3 +100,10 @@ def test_a_hard_stage_leaves_out_the_easy(tmp_path):
     rows = [{"id": str(level), "prompt": "p", "gold": "1", "difficulty": level} for level in range(9)]
     found = file_pool(file(tmp_path, *rows), "math", 9, 0, min_level=5, max_level=7)
     assert {problem.level for problem in found} == {5, 6, 7}
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_only_a_line_feed_ends_a_row(tmp_path, separator):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f'{{"prompt": "a{separator}b", "label": "1"}}\n', encoding="utf-8")
+    assert [question.prompt for question in read_questions(path)] == [f"a{separator}b"]

@@ -1,0 +1,1 @@
+"""A folder with a single file in it: ms-swift puts it first on Python's path."""
