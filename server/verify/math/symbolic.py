@@ -252,8 +252,10 @@ def _equal_constants(gold: sympy.Expr, answer: sympy.Expr, places: int) -> str |
 
 
 def _both_end(gold: sympy.Expr, answer: sympy.Expr) -> bool:
-    """Whether the decimal expansions of two numbers have an end."""
-    return all(side.is_Rational and set(sympy.primefactors(side.q)) <= {2, 5} for side in (gold, answer))
+    """Whether the decimal expansions of two numbers have an end: denominators that divide a power of ten."""
+    return all(
+        side.is_Rational and pow(10, int(side.q).bit_length(), int(side.q)) == 0 for side in (gold, answer)
+    )
 
 
 def _differ_somewhere(gold: sympy.Expr, answer: sympy.Expr) -> bool:
