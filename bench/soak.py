@@ -53,6 +53,7 @@ _ORDINARY = (
 )
 _TESTS = 3  # of an ordinary submission
 # Entries that wait rather than work, or compile for seconds each time, would be most of the soak's time.
+_ARTEFACT_BYTES = 1 << 20  # full before memory is compared: what it keeps is no leak
 _SLOW_LANGUAGES = ("java", "go", "javascript")
 MOST_GROWTH = 0.05
 
@@ -152,7 +153,13 @@ async def _main() -> int:
     parser.add_argument("--isolation", default="auto")
     asked = parser.parse_args()
     with baits.planted() as bait:
-        box = Sandbox(SandboxConfig(isolation=asked.isolation, cache_directory=str(user_cache())))
+        box = Sandbox(
+            SandboxConfig(
+                isolation=asked.isolation,
+                artefact_cache_bytes=_ARTEFACT_BYTES,
+                cache_directory=str(user_cache()),
+            )
+        )
         await box.start()
         try:
             report = await _measured(box, bait, asked.submissions, asked.abuse_every, asked.minutes * 60)
