@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 from protos.reward.v1 import reward_pb2 as pb
 from sandbox.errors import FilesTooLarge
 from sandbox.sandbox import Sandbox
@@ -11,12 +9,11 @@ from sandbox.session import Session
 from sandbox.types import Case, Compilation, Limits, Program, RunResult
 from server import limits as wire_limits
 from server.errors import invalid
-from server.paths import check_places
+from server.paths import check_paths, check_places
 from server.verify.statuses import status_of
 
 MAX_RUNS = 1000
 MAX_FILES = 100
-MAX_PATH_BYTES = 255
 MAX_FETCHED_BYTES = 16 << 20
 
 
@@ -32,16 +29,8 @@ def check(request: pb.ExecuteRequest) -> None:
     for field, paths in (("files", list(request.files)), ("fetch_files", list(request.fetch_files))):
         if len(paths) > MAX_FILES:
             raise invalid(field, f"{len(paths)} files are over the limit of {MAX_FILES}")
-        for path in paths:
-            _check_path(field, path)
     check_places(request.files, "files")
-
-
-def _check_path(field: str, path: str) -> None:
-    parts = PurePosixPath(path).parts
-    plain = path == str(PurePosixPath(path)) and parts and not path.startswith("/")
-    if not plain or ".." in parts or "\0" in path or len(path.encode()) > MAX_PATH_BYTES:
-        raise invalid(f"{field}[{path[:80]!r}]", "must be a plain relative path without '..'")
+    check_paths(request.fetch_files, "fetch_files")
 
 
 async def execute(sandbox: Sandbox, request: pb.ExecuteRequest, limits: Limits) -> pb.ExecuteResult:

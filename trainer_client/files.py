@@ -20,6 +20,10 @@ def written_whole(path: Path) -> Iterator[IO[str]]:
 
 def drop_cut_off_line(path: Path) -> None:
     """Takes away what a kill left of a last line: the next would stand behind it, and neither be readable."""
-    if path.exists():
-        with path.open("r+b") as file:
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":  # or nothing of a long file is read
+            file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)

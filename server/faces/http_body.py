@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 import orjson
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
@@ -31,7 +32,7 @@ async def read_body(request: Request, ceiling: int) -> bytes:
     if (encoding := request.headers.get("content-encoding", "identity").lower()) != "identity":
         raise invalid("content-encoding", f"{encoding!r} is not taken: send the body as it is")
     too_large = RequestError(ErrorCode.TOO_LARGE, f"the body is larger than the ceiling of {ceiling} bytes")
-    announced = _announced_bytes(request)
+    announced = announced_bytes(request.headers)
     waits_for_leave = request.headers.get("expect", "").lower() == "100-continue"
     if announced > ceiling * _DISCARD_FACTOR or (announced > ceiling and waits_for_leave):
         raise too_large
@@ -49,8 +50,9 @@ async def read_body(request: Request, ceiling: int) -> bytes:
     return bytes(kept)
 
 
-def _announced_bytes(request: Request) -> int:
-    length = request.headers.get("content-length", "")
+def announced_bytes(headers: Headers) -> int:
+    """What a request says that its body has; 0 where it says nothing."""
+    length = headers.get("content-length", "")
     return int(length) if length.isdecimal() else 0
 
 

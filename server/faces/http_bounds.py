@@ -6,11 +6,13 @@ import asyncio
 from typing import Any, cast
 
 import h11
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from server.errors import RequestError
 from server.faces.bytes_held import BytesHeld
+from server.faces.http_body import announced_bytes
 
 _ROOM_UNTIL = "reward.room_until"  # in a request's scope
 _LOOK_AGAIN_SECONDS = 0.05
@@ -25,15 +27,21 @@ class BodyBudget:
         self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request; what it was sent counts until it is answered."""
-        held = 0
+        """Serves one request; what it was sent counts until it is answered.
+
+        One that waits for room takes all that it needs at once: halves of bodies would wait for each other.
+        """
+        held = came = 0
 
         async def counted() -> Message:
-            nonlocal held
+            nonlocal held, came
             message = await receive()
-            size = len(message.get("body", b""))
-            await self._take(size, held, scope.get(_ROOM_UNTIL, 0.0))
-            held += size
+            came += len(message.get("body", b""))
+            until = 0.0 if held else scope.get(_ROOM_UNTIL, 0.0)
+            wanted = max(came, announced_bytes(Headers(scope=scope)) if until else 0) - held
+            if wanted > 0:
+                await self._take(wanted, held, until)
+                held += wanted
             return message
 
         try:

@@ -126,21 +126,24 @@ async def _orders(far: socket.socket, count: int) -> list[dict[str, Any]]:
     return [json.loads(await loop.sock_recv(far, 65536)) for _ in range(count)]
 
 
+def _crowded(launcher: tuple[LauncherProcess, socket.socket]) -> tuple[LauncherProcess, socket.socket]:
+    """The same, with more orders given than its socket holds."""
+    for job in range(MANY):
+        launcher[0].kill(job)
+    return launcher
+
+
 async def test_more_orders_than_the_socket_holds_arrive_in_their_order(
     launcher: tuple[LauncherProcess, socket.socket],
 ) -> None:
-    process, far = launcher
-    for job in range(MANY):
-        process.kill(job)
+    _, far = _crowded(launcher)
     assert [order["id"] for order in await _orders(far, MANY)] == list(range(MANY))
 
 
 async def test_a_jail_whose_order_waits_is_asked_for_with_its_socket(
     launcher: tuple[LauncherProcess, socket.socket],
 ) -> None:
-    process, far = launcher
-    for job in range(MANY):
-        process.kill(job)
+    process, far = _crowded(launcher)
     channel = process.spawn()
     assert not process.lost
     await _orders(far, MANY)
@@ -163,9 +166,7 @@ def _blocking(connection: socket.socket) -> socket.socket:
 async def test_a_launcher_that_is_lost_takes_the_waiting_orders_along(
     launcher: tuple[LauncherProcess, socket.socket],
 ) -> None:
-    process, far = launcher
-    for job in range(MANY):
-        process.kill(job)
+    process, far = _crowded(launcher)
     channel = process.spawn()
     far.close()
     with pytest.raises(JailLost):

@@ -66,12 +66,19 @@ class Context:
 
     async def read(self, request: Request, model: type[M]) -> M:
         """The body as the dialect's message; raises Refusal 422 in FastAPI's form."""
-        body = await read_body(request, self.request_bytes_ceiling)
+        body = await self.body(request)
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False, include_input=False)
             raise Refusal(422, {"detail": details}) from None
+
+    async def body(self, request: Request) -> bytes:
+        """The body; the time that it took to come is of the client's patience, too."""
+        began = asyncio.get_running_loop().time()
+        body = await read_body(request, self.request_bytes_ceiling)
+        _WAITED_SECONDS.set(_WAITED_SECONDS.get() + asyncio.get_running_loop().time() - began)
+        return body
 
     async def verdict(self, request: pb.VerifyRequest, patience_seconds: float) -> pb.Verdict:
         """A judged or ungradable verdict; raises RequestError when none came in time."""
@@ -112,7 +119,7 @@ async def hold(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
     """The attempt's result, tried again while the service is full or at fault.
 
     Raises RequestError DEADLINE_EXCEEDED when `seconds` are over, or at once when
-    the server is going; other RequestErrors pass. What the server's start took counts as well.
+    the server is going; other RequestErrors pass. What the server's start and the body took counts as well.
     What had begun goes on for some seconds: the client's next try joins it and does not start from nothing.
     """
     deadline = deadline_in(seconds - _WAITED_SECONDS.get())

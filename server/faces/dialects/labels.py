@@ -90,7 +90,7 @@ def _call_case(given: Any, expected: Any) -> dict[str, Any]:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

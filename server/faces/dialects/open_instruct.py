@@ -47,7 +47,7 @@ class TestProgram(BaseModel):
         if isinstance(found, str):
             try:
                 found = json_module.loads(found)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise Refusal(422, {"detail": "tests must be JSON; a pickle is not opened"}) from None
         if not isinstance(found, list) or not found:
             raise Refusal(422, {"detail": "tests must be a non-empty array"})

@@ -23,7 +23,6 @@ from server.errors import ErrorCode, RequestError
 from server.faces import json_wire
 from server.faces.dialects import piston_graded
 from server.faces.dialects.common import Context, Refusal, Route, connected, endpoint, json
-from server.faces.http_body import read_body
 
 # open-r1's client hears nothing for 30 s and tries again; the answer must be on its way before.
 _PATIENCE_SECONDS = 28.0
@@ -71,7 +70,7 @@ async def _execute(context: Context, request: Request) -> Response:
     media_type = request.headers.get("content-type", "")
     if not media_type.startswith("application/json"):
         raise Refusal(415, {"message": "requests must be of type application/json"})
-    body = json_wire.loads(await read_body(request, context.request_bytes_ceiling))
+    body = json_wire.loads(await context.body(request))
     if not isinstance(body, dict):
         raise _bad("the body must be an object")
     _check(body)

@@ -151,9 +151,3 @@ def runner_source(tests: pb.UnitTests, packages: str) -> str:
 @cache
 def _runner_text() -> str:
     return Path(__file__).with_name("unit_test_runner.py").read_text(encoding="utf-8")
-
-
-def is_plain_path(path: str) -> bool:
-    """Whether it stays below the working directory."""
-    parts = PurePosixPath(path).parts
-    return bool(parts) and path == str(PurePosixPath(path)) and not path.startswith("/") and ".." not in parts

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from protos.reward.v1 import reward_pb2 as pb
@@ -16,10 +15,10 @@ from sandbox import languages
 from sandbox.errors import UnknownLanguage
 from sandbox.values import Unsupported, encode
 from server.errors import invalid
-from server.paths import check_places
+from server.paths import check_paths, check_places
 from server.verify.code.checkers import CHECKERS, DEFAULT_CHECKER, Checker, Tolerance, make_checker
 from server.verify.code.judge_program import DEFAULT_PROTOCOL, PROTOCOLS
-from server.verify.code.unit_tests import FRAMEWORKS, is_plain_path, solution_path
+from server.verify.code.unit_tests import FRAMEWORKS, solution_path
 
 TEST_FORMATS: tuple[str, ...] = ("stdio", "call", "asserts", "unit_test", "interactive")
 COMPARED: tuple[str, ...] = ("returned", "arguments")
@@ -164,9 +163,8 @@ def _check_choice(value: str, known: tuple[str, ...], field: str) -> None:
 def _check_unit_tests(tests: pb.UnitTests, path: str) -> None:
     if tests.framework not in FRAMEWORKS:
         raise invalid(f"{path}.framework", f"{tests.framework!r} is not one of {', '.join(FRAMEWORKS)}")
-    _check_paths(tests.files, f"{path}.files")
     if tests.solution_path:
-        _check_paths((tests.solution_path,), f"{path}.solution_path")
+        check_paths((tests.solution_path,), f"{path}.solution_path")
     if solution_path(tests) in tests.files:
         raise invalid(f"{path}.files", "one of them is where the program goes")
     check_places((*tests.files, solution_path(tests)), f"{path}.files")
@@ -183,11 +181,4 @@ def _check_judge_program(asked: pb.Program | pb.CheckerProgram, protocol: str, p
         raise invalid(f"{path}.source", "is required")
     if not 0 <= asked.most_points < float("inf"):
         raise invalid(f"{path}.most_points", "must be a finite number, not negative")
-    _check_paths(asked.files, f"{path}.files")
     check_places(asked.files, f"{path}.files")
-
-
-def _check_paths(paths: Iterable[str], field: str) -> None:
-    for path in paths:
-        if not is_plain_path(path):
-            raise invalid(f"{field}[{path[:80]!r}]", "must be a plain relative path without '..'")

@@ -219,11 +219,30 @@ async def test_a_body_of_a_dialect_waits_for_room() -> None:
 
     held = BytesHeld(100)
     held.take(50)
-    waiting = asyncio.create_task(BodyBudget(app, held)({"type": "http"}, receive, send))  # type: ignore[arg-type]
+    waiting = asyncio.create_task(BodyBudget(app, held)({"type": "http", "headers": []}, receive, send))  # type: ignore[arg-type]
     await asyncio.sleep(0.1)
     assert not waiting.done()
     held.give_back(50)
     await waiting
+    assert held.held_bytes == 0
+
+
+async def test_bodies_that_wait_for_room_do_not_wait_for_each_other() -> None:
+    async def app(scope: dict[str, object], receive: object, send: object) -> None:
+        wait_for_room(scope, 60.0)
+        for _ in range(4):
+            await receive()  # type: ignore[operator]  # an ASGI receive
+            await asyncio.sleep(0.01)
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"x" * 25, "more_body": True}
+
+    async def send(_: object) -> None:
+        """Nobody listens."""
+
+    bounded = BodyBudget(app, held := BytesHeld(100))  # type: ignore[arg-type]  # an ASGI application
+    scope = {"type": "http", "headers": [(b"content-length", b"100")]}
+    await asyncio.gather(*(bounded(dict(scope), receive, send) for _ in range(4)))  # type: ignore[arg-type]
     assert held.held_bytes == 0
 
 

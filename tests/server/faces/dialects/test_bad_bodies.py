@@ -63,6 +63,7 @@ REFUSED: dict[str, tuple[str, Any]] = {
     ),
     "open-instruct, no asserts": ("/test_program", {"program": "x", "tests": []}),
     "open-instruct, no cases": ("/test_program_stdio", {"program": "x", "tests": []}),
+    "open-instruct, cases nested too deep": ("/test_program", {"program": "x", "tests": "[" * 100_000}),
     "nemo gym, metadata that is a text": ("/nemo_gym/verify", gym({}, verifier_metadata="x")),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from starlette.requests import Request
 
 from protos.reward.v1 import reward_pb2 as pb
 from server.errors import ErrorCode, RequestError
@@ -116,6 +117,23 @@ async def test_a_server_that_is_going_is_not_waited_for() -> None:
     with pytest.raises(RequestError) as caught:
         await hold(failing(1000, ErrorCode.DRAINING), 600)
     assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
+
+
+async def test_the_time_that_a_body_took_is_of_the_clients_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def asked() -> str:
+        return "x"
+
+    left: list[float] = []
+    real = common.deadline_in
+    monkeypatch.setattr(common, "deadline_in", lambda seconds: left.append(seconds) or real(seconds))
+    scope = {"type": "http", "method": "POST", "headers": []}
+    assert await context().body(Request(scope, receive)) == b"{}"  # type: ignore[arg-type]  # an ASGI receive
+    await hold(asked, 60.0)
+    assert left[0] < 60.0
 
 
 async def test_a_wrong_request_is_not_tried_again() -> None:
