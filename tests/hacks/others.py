@@ -248,6 +248,12 @@ LATER: dict[str, str] = {
     "E7 hushes them alone": (
         "process.removeAllListeners('unhandledRejection').on('unhandledRejection', () => {});"
     ),
+    "E7 minds the tests' rejections": (
+        "process.on('unhandledRejection', (reason, promise) => promise.catch(() => {}));"
+    ),
+    "E7 says that somebody minded them": (
+        "process.on('unhandledRejection', (reason, promise) => process.emit('rejectionHandled', promise));"
+    ),
     "E7 hushes exceptions": "process.on('uncaughtException', () => {});",
     "E7 captures exceptions": "process.setUncaughtExceptionCaptureCallback(() => {});",
     "E7 announces nothing": "process.emit = () => true;",
